@@ -1,0 +1,27 @@
+# Everything kvcast needs; ./run.sh --setup installs it. CUDA is optional: found, it is used; not found, it is said once.
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(Eigen3 REQUIRED NO_MODULE)
+find_package(nlohmann_json REQUIRED)
+find_package(simdjson REQUIRED)
+find_package(ZLIB REQUIRED)
+
+# Debian ships these two without CMake packages.
+function(kvcast_find_library target header library)
+  find_path(${target}_INCLUDE ${header} REQUIRED)
+  find_library(${target}_LIBRARY ${library} REQUIRED)
+  add_library(${target} INTERFACE)
+  target_include_directories(${target} SYSTEM INTERFACE ${${target}_INCLUDE})
+  target_link_libraries(${target} INTERFACE ${${target}_LIBRARY})
+endfunction()
+kvcast_find_library(kvcast_zstd zstd.h zstd)
+kvcast_find_library(kvcast_xxhash xxhash.h xxhash)
+find_path(RANDOM123_INCLUDE Random123/philox.h REQUIRED)
+
+include(CheckLanguage)
+check_language(CUDA)
+if(NOT CMAKE_CUDA_COMPILER)
+  message(STATUS "CUDA not found: the GPU kernels are not built, everything else works")
+endif()

@@ -1,0 +1,108 @@
+#include "reports/format.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "sim/base/error.h"
+
+namespace kvcast {
+namespace {
+
+/// Thousands separators for the digits before the point.
+std::string separate(std::string digits) {
+  const std::size_t first = digits[0] == '-' ? 1 : 0;
+  std::size_t end = std::min(digits.find('.'), digits.size());
+  while (end > first + 3) {
+    end -= 3;
+    digits.insert(end, ",");
+  }
+  return digits;
+}
+
+struct Unit {
+  double size;
+  const char* name;
+};
+
+}  // namespace
+
+std::string grouped(std::int64_t value) { return separate(fmt::format("{}", value)); }
+
+std::string fixed(double value, int digits) {
+  std::string text = fmt::format("{:.{}f}", value, digits);
+  // A negative number that rounds to zero is zero.
+  if (text[0] == '-' && text.find_first_not_of("-0.") == std::string::npos) text.erase(0, 1);
+  return separate(text);
+}
+
+std::string significant(double value) {
+  const double size = std::abs(value);
+  if (size == 0) return "0";
+  // The digits are chosen after rounding: 9.996 is "10.0", not "10.00".
+  int digits = std::max(0, 2 - static_cast<int>(std::floor(std::log10(size))));
+  if (digits > 0) {
+    const double scale = std::pow(10.0, digits);
+    const double rounded = std::round(size * scale) / scale;
+    digits = std::max(0, 2 - static_cast<int>(std::floor(std::log10(rounded))));
+  }
+  return fixed(value, std::min(digits, 9));
+}
+
+std::string latency(double ms) {
+  constexpr double kSecond = 1000;
+  constexpr double kMinute = 60 * kSecond;
+  constexpr double kHour = 60 * kMinute;
+  if (ms < 10 * kSecond) return significant(ms) + " ms";
+  if (ms < 10 * kMinute) return significant(ms / kSecond) + " s";
+  if (ms < 2 * kHour) return significant(ms / kMinute) + " min";
+  return significant(ms / kHour) + " h";
+}
+
+std::string bytes(std::int64_t value) {
+  static constexpr std::array<Unit, 4> kUnits{{{0x1p40, "TiB"}, {0x1p30, "GiB"}, {0x1p20, "MiB"}, {0x1p10, "KiB"}}};
+  const auto size = std::abs(static_cast<double>(value));
+  for (const Unit& unit : kUnits) {
+    if (size >= unit.size) return fixed(static_cast<double>(value) / unit.size, 2) + " " + unit.name;
+  }
+  return grouped(value) + " B";
+}
+
+std::string percent(double fraction) {
+  const double value = 100 * fraction;
+  return (std::abs(value) >= 0.95 || value == 0 ? fixed(value, 1) : significant(value)) + " %";
+}
+
+std::string wrapped(std::string_view text, std::size_t columns, std::size_t indent) {
+  std::string result;
+  std::size_t used = 0;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    const std::string_view word = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (word.empty()) continue;
+    if (used > 0 && used + 1 + word.size() > columns) {
+      result += "\n" + std::string(indent, ' ');
+      used = indent;
+    } else if (used > 0) {
+      result += ' ';
+      ++used;
+    }
+    result += word;
+    used += word.size();
+  }
+  return result;
+}
+
+const LatencyText& latency_text(std::string_view key) {
+  std::vector<std::string> known;
+  for (const LatencyText& text : kLatencies) {
+    if (key == text.key) return text;
+    known.emplace_back(text.key);
+  }
+  throw InputError("unknown latency \"" + std::string(key) + "\"" + known_names(key, known));
+}
+
+}  // namespace kvcast

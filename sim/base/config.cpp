@@ -1,0 +1,537 @@
+#include "sim/base/config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+
+#include "sim/base/error.h"
+#include "sim/base/file.h"
+#include "sim/base/text.h"
+#include "sim/base/yaml_tree.h"
+
+namespace kvcast {
+
+/// One mapping and what has been asked of it. A path that the text reaches twice (an alias) has two of these
+/// over one node.
+struct ConfigState {
+  /// A key that some read asked for.
+  struct Known {
+    std::string key;
+    bool read = false;     // false: only has() and its like asked
+    std::string value;     // in force, as YAML; empty for the children below
+    std::string origin;    // as the dump says it
+    bool is_list = false;  // children are elements rather than the one mapping
+    std::vector<std::shared_ptr<ConfigState>> children;
+  };
+
+  std::string path;  // dotted; empty at the root
+  YamlNodePtr node;  // null: the mapping is absent
+  YamlPlace place;   // of the mapping, or of the nearest one around it that is there
+  std::vector<Known> known;
+
+  [[nodiscard]] std::string path_of(std::string_view key) const {
+    return path.empty() ? std::string(key) : path + "." + std::string(key);
+  }
+  [[nodiscard]] std::string inside() const { return path.empty() ? "" : " in " + path; }
+  [[nodiscard]] const YamlEntry* find(std::string_view key) const { return node ? node->find(key) : nullptr; }
+
+  /// Kind of a key's value; marks the key as one that exists in the schema.
+  std::optional<YamlNode::Kind> asked_kind(std::string_view key) {
+    know(key);
+    const YamlEntry* entry = find(key);
+    if (entry == nullptr) return std::nullopt;
+    return entry->value->kind;
+  }
+
+  Known& know(std::string_view key) {
+    const auto found = std::find_if(known.begin(), known.end(), [&](const Known& k) { return k.key == key; });
+    if (found != known.end()) return *found;
+    known.push_back({std::string(key), false, "", "", false, {}});
+    return known.back();
+  }
+};
+
+namespace {
+
+using Kind = YamlNode::Kind;
+
+std::string origin_text(Origin origin) {
+  switch (origin) {
+    case Origin::given:
+      return "given";
+    case Origin::command_line:
+      return "command line";
+    case Origin::engine_default:
+      return "default";
+    case Origin::model_file:
+      return "model file";
+    case Origin::derived:
+      return "derived";
+    case Origin::calibration:
+      return "calibration";
+  }
+  return {};
+}
+
+std::string describe(const YamlNode& node) {
+  switch (node.kind) {
+    case Kind::null:
+      return "no value";
+    case Kind::scalar:
+      return (node.plain ? "" : "the quoted text ") + quoted(node.text);
+    case Kind::sequence:
+      return "a list";
+    case Kind::mapping:
+      return "a mapping";
+  }
+  return {};
+}
+
+/// "--set a.b=c: message" where the argument itself names the path, "place: a.b: message" otherwise.
+[[noreturn]] void fail_at(const YamlPlace& place, const std::string& path, const std::string& message) {
+  const std::string where = place.to_string();
+  const bool named = path.empty() || where.starts_with("--set " + path + "=");
+  throw InputError(named ? where + ": " + message : where + ": " + path + ": " + message);
+}
+
+/// "from 1 to 4096", "of at least 1", "of at most 5" or nothing.
+template <class Number>
+std::string allowed_range(Number min, Number max) {
+  constexpr bool kReal = std::numeric_limits<Number>::has_infinity;
+  const Number lowest = kReal ? -std::numeric_limits<Number>::max() : std::numeric_limits<Number>::min();
+  const bool bounded_below = min > lowest;
+  const bool bounded_above = max < std::numeric_limits<Number>::max();
+  if (bounded_below && bounded_above) return fmt::format(" from {} to {}", min, max);
+  if (bounded_below) return fmt::format(" of at least {}", min);
+  if (bounded_above) return fmt::format(" of at most {}", max);
+  return "";
+}
+
+std::string outside_message(std::string_view value, const std::string& range_text) {
+  if (range_text.starts_with(" from ")) return fmt::format("{} is outside {}", value, range_text.substr(6));
+  return fmt::format("{} is not allowed; a value{} is needed", value,
+                     range_text.empty() ? " that fits" : range_text);
+}
+
+/// Reads one scalar of the wanted type; every failure is an InputError at the node.
+struct ScalarReader {
+  const YamlNode& node;
+  const std::string& path;
+
+  [[noreturn]] void wrong_type(const std::string& wanted) const {
+    fail_at(node.place, path, fmt::format("{} is given, {} is needed", describe(node), wanted));
+  }
+
+  [[nodiscard]] std::int64_t integer(IntRange range) const {
+    const std::string allowed = allowed_range(range.min, range.max);
+    const std::string wanted = "an integer" + allowed;
+    if (node.kind != Kind::scalar || !node.plain) wrong_type(wanted);
+    std::string_view digits = node.text;
+    const bool signed_text = digits.starts_with('-') || digits.starts_with('+');
+    if (signed_text) digits.remove_prefix(1);
+    const bool all_digits =
+        !digits.empty() && digits.find_first_not_of("0123456789") == std::string_view::npos;
+    const bool octal_looking =
+        digits.size() > 1 && digits[0] == '0';  // YAML 1.1 reads 010 as 8, YAML 1.2 as 10
+    if (!all_digits || octal_looking) wrong_type(wanted);
+    std::int64_t value = 0;
+    const std::string_view number = node.text[0] == '+' ? digits : std::string_view(node.text);
+    const bool fits = std::from_chars(number.data(), number.data() + number.size(), value).ec == std::errc{};
+    if (!fits || value < range.min || value > range.max) {
+      fail_at(node.place, path, outside_message(node.text, allowed));
+    }
+    return value;
+  }
+
+  [[nodiscard]] double real(RealRange range) const {
+    const std::string allowed = allowed_range(range.min, range.max);
+    const std::string wanted = "a number" + allowed;
+    if (node.kind != Kind::scalar || !node.plain) wrong_type(wanted);
+    const std::optional<double> value = parse_real(node.text);
+    if (!value.has_value()) wrong_type(wanted);
+    if (!(*value >= range.min && *value <= range.max)) {
+      fail_at(node.place, path, outside_message(node.text, allowed));
+    }
+    return *value;
+  }
+
+  [[nodiscard]] bool boolean() const {
+    constexpr std::array<std::string_view, 3> kTrue = {"true", "True", "TRUE"};
+    constexpr std::array<std::string_view, 3> kFalse = {"false", "False", "FALSE"};
+    const bool scalar = node.kind == Kind::scalar && node.plain;
+    const bool is_true = scalar && std::find(kTrue.begin(), kTrue.end(), node.text) != kTrue.end();
+    const bool is_false = scalar && std::find(kFalse.begin(), kFalse.end(), node.text) != kFalse.end();
+    if (!is_true && !is_false) wrong_type("true or false");
+    return is_true;
+  }
+
+  [[nodiscard]] std::string string() const {
+    if (node.kind != Kind::scalar || node.text.empty()) wrong_type("a text");
+    return node.text;
+  }
+};
+
+std::string read_origin(const YamlPlace& place) {
+  return place.line > 0 ? "given at " + place.to_string() : place.to_string();
+}
+
+/// `node` with the value at segments[at...] replaced; shares everything that the path does not touch.
+YamlNodePtr with_value(const YamlNodePtr& node, const std::vector<std::string>& segments, std::size_t at,
+                       const YamlNodePtr& value) {
+  if (at == segments.size()) return value;
+  const std::string& segment = segments[at];
+  auto copy =
+      node && node->kind != Kind::null ? std::make_shared<YamlNode>(*node) : std::make_shared<YamlNode>();
+  if (copy->kind == Kind::null) {
+    copy->kind = Kind::mapping;
+    copy->place = value->place;
+  }
+  if (copy->kind == Kind::sequence) {
+    std::size_t index = 0;
+    const char* end = segment.data() + segment.size();
+    const auto parsed = std::from_chars(segment.data(), end, index);
+    if (parsed.ec != std::errc{} || parsed.ptr != end || index >= copy->items.size()) {
+      fail_at(value->place, "",
+              fmt::format("{} is not an element of the list at {}, which has {} (the first is 0)",
+                          quoted(segment), copy->place.to_string(), copy->items.size()));
+    }
+    copy->items[index] = with_value(copy->items[index], segments, at + 1, value);
+    return copy;
+  }
+  if (copy->kind == Kind::scalar) {
+    fail_at(value->place, "",
+            fmt::format("{} cannot be set below {}, which is no mapping ({})", quoted(segment),
+                        describe(*copy), copy->place.to_string()));
+  }
+  const auto entry = std::find_if(copy->entries.begin(), copy->entries.end(),
+                                  [&](const YamlEntry& e) { return e.key == segment; });
+  if (entry == copy->entries.end()) {
+    copy->entries.push_back({segment, value->place, with_value(nullptr, segments, at + 1, value)});
+  } else {
+    entry->value = with_value(entry->value, segments, at + 1, value);
+  }
+  return copy;
+}
+
+/// Shared by the typed reads: finds the value, converts it with `read`, records it. An absent key is an error
+/// without a fallback.
+template <class Value, class Read, class Show>
+Value read_scalar(ConfigState& state, std::string_view key, const std::optional<Value>& fallback,
+                  const std::string& wanted, const Read& read, const Show& show) {
+  auto& known = state.know(key);
+  KVCAST_CHECK(known.children.empty());
+  const YamlEntry* entry = state.find(key);
+  if (entry == nullptr) {
+    if (!fallback.has_value()) {
+      throw InputError(fmt::format("{}: missing key {}{}; {} is needed", state.place.to_string(), quoted(key),
+                                   state.inside(), wanted));
+    }
+    known.read = true;
+    known.value = show(*fallback);
+    known.origin = origin_text(Origin::engine_default);
+    return *fallback;
+  }
+  const std::string path = state.path_of(key);
+  Value value = read(*entry->value, path);
+  known.read = true;
+  known.value = show(value);
+  known.origin = read_origin(entry->value->place);
+  return value;
+}
+
+/// Elements of a list, each read by `read(node, path)`.
+template <class Read>
+auto read_list(const YamlNode& list, const std::string& path, const std::string& wanted, const Read& read) {
+  if (list.kind != Kind::sequence)
+    fail_at(list.place, path, fmt::format("{} is given, {} is needed", describe(list), wanted));
+  std::vector<decltype(read(list, path))> values;
+  values.reserve(list.items.size());
+  for (std::size_t i = 0; i < list.items.size(); ++i)
+    values.push_back(read(*list.items[i], fmt::format("{}.{}", path, i)));
+  return values;
+}
+
+std::string show_int(std::int64_t value) { return fmt::format("{}", value); }
+std::string show_real(double value) { return fmt::format("{}", value); }
+std::string show_bool(bool value) { return value ? "true" : "false"; }
+std::string show_string(const std::string& value) { return yaml_scalar(value); }
+
+template <class Values, class Show>
+std::string show_list(const Values& values, const Show& show) {
+  std::string text = "[";
+  for (const auto& value : values) text += (text.size() > 1 ? ", " : "") + show(value);
+  return text + "]";
+}
+
+std::int64_t read_int(ConfigState& state, std::string_view key, IntRange range,
+                      std::optional<std::int64_t> fallback) {
+  return read_scalar(
+      state, key, fallback, "an integer" + allowed_range(range.min, range.max),
+      [&](const YamlNode& node, const std::string& path) {
+        return ScalarReader{node, path}.integer(range);
+      },
+      show_int);
+}
+
+double read_real(ConfigState& state, std::string_view key, RealRange range, std::optional<double> fallback) {
+  return read_scalar(
+      state, key, fallback, "a number" + allowed_range(range.min, range.max),
+      [&](const YamlNode& node, const std::string& path) {
+        return ScalarReader{node, path}.real(range);
+      },
+      show_real);
+}
+
+std::string read_string(ConfigState& state, std::string_view key,
+                        const std::optional<std::string>& fallback) {
+  return read_scalar(
+      state, key, fallback, "a text",
+      [](const YamlNode& node, const std::string& path) {
+        return ScalarReader{node, path}.string();
+      },
+      show_string);
+}
+
+std::vector<std::string> split_path(std::string_view path, const std::string& argument) {
+  std::vector<std::string> segments;
+  for (std::size_t begin = 0; begin <= path.size();) {
+    const std::size_t end = std::min(path.find('.', begin), path.size());
+    segments.emplace_back(path.substr(begin, end - begin));
+    if (segments.back().empty())
+      throw InputError(argument + ": a path is names joined by dots, as in engine.block_size");
+    begin = end + 1;
+  }
+  if (segments.size() > kYamlDepthMax)
+    throw InputError(fmt::format("{}: deeper than {} levels", argument, kYamlDepthMax));
+  return segments;
+}
+
+}  // namespace
+
+Config::Config(std::shared_ptr<ConfigState> state) : state_(std::move(state)) {}
+Config::Config(Config&&) noexcept = default;
+Config& Config::operator=(Config&&) noexcept = default;
+Config::~Config() = default;
+
+Config Config::from_file(const std::string& path) {
+  return from_text(read_file(path, kYamlBytesMax, ExitCode::usage), path);
+}
+
+Config Config::from_text(std::string_view text, const std::string& name) {
+  auto state = std::make_shared<ConfigState>();
+  const YamlNodePtr root = parse_yaml(text, name, /*one_line=*/false);
+  state->place = root->place;
+  if (root->kind != Kind::null) {
+    if (root->kind != Kind::mapping) {
+      fail_at(root->place, "", describe(*root) + " is given, a mapping (key: value) is needed");
+    }
+    state->node = root;
+  }
+  return Config(std::move(state));
+}
+
+Config Config::empty(const std::string& name) {
+  auto state = std::make_shared<ConfigState>();
+  state->place = {std::make_shared<const std::string>(name), 0, 0};
+  return Config(std::move(state));
+}
+
+void Config::set(std::string_view dotted_path, std::string_view value) {
+  KVCAST_CHECK(state_->path.empty());
+  KVCAST_CHECK(state_->known.empty());
+  const std::string argument = fmt::format("--set {}={}", dotted_path, value);
+  const std::vector<std::string> segments = split_path(dotted_path, argument);
+  state_->node = with_value(state_->node, segments, 0, parse_yaml(value, argument, /*one_line=*/true));
+}
+
+bool Config::has(std::string_view key) const {
+  state_->know(key);
+  return state_->find(key) != nullptr;
+}
+
+bool Config::is_mapping(std::string_view key) const { return state_->asked_kind(key) == Kind::mapping; }
+
+bool Config::is_sequence(std::string_view key) const { return state_->asked_kind(key) == Kind::sequence; }
+
+std::vector<std::string> Config::keys() const {
+  std::vector<std::string> result;
+  if (state_->node == nullptr) return result;
+  for (const YamlEntry& entry : state_->node->entries) result.push_back(entry.key);
+  return result;
+}
+
+Config Config::child(std::string_view key) {
+  ConfigState::Known& known = state_->know(key);
+  KVCAST_CHECK(!known.is_list);
+  if (!known.children.empty()) return Config(known.children.front());
+  auto child = std::make_shared<ConfigState>();
+  child->path = state_->path_of(key);
+  child->place = state_->place;
+  if (const YamlEntry* entry = state_->find(key)) {
+    const YamlNode& value = *entry->value;
+    if (value.kind != Kind::mapping) {
+      fail_at(value.place, child->path, describe(value) + " is given, a mapping (key: value) is needed");
+    }
+    child->node = entry->value;
+    child->place = value.place;
+  }
+  known.read = true;
+  known.children.push_back(child);
+  return Config(std::move(child));
+}
+
+std::vector<Config> Config::children(std::string_view key) {
+  ConfigState::Known& known = state_->know(key);
+  KVCAST_CHECK(known.is_list || known.children.empty());
+  const YamlEntry* entry = state_->find(key);
+  if (!known.read && entry != nullptr) {
+    const YamlNode& list = *entry->value;
+    const std::string path = state_->path_of(key);
+    if (list.kind != Kind::sequence)
+      fail_at(list.place, path, describe(list) + " is given, a list of mappings is needed");
+    for (std::size_t i = 0; i < list.items.size(); ++i) {
+      auto child = std::make_shared<ConfigState>();
+      child->path = fmt::format("{}.{}", path, i);
+      child->node = list.items[i];
+      child->place = list.items[i]->place;
+      if (child->node->kind != Kind::mapping) {
+        fail_at(child->place, child->path,
+                describe(*child->node) + " is given, a mapping (key: value) is needed");
+      }
+      known.children.push_back(std::move(child));
+    }
+  }
+  known.read = true;
+  known.is_list = true;
+  std::vector<Config> result;
+  for (const auto& child : known.children) result.push_back(Config(child));
+  return result;
+}
+
+std::int64_t Config::get_int(std::string_view key, IntRange range) {
+  return read_int(*state_, key, range, std::nullopt);
+}
+std::int64_t Config::get_int(std::string_view key, IntRange range, std::int64_t fallback) {
+  return read_int(*state_, key, range, fallback);
+}
+double Config::get_real(std::string_view key, RealRange range) {
+  return read_real(*state_, key, range, std::nullopt);
+}
+double Config::get_real(std::string_view key, RealRange range, double fallback) {
+  return read_real(*state_, key, range, fallback);
+}
+
+bool Config::get_bool(std::string_view key, bool fallback) {
+  return read_scalar(
+      *state_, key, std::optional<bool>(fallback), "true or false",
+      [](const YamlNode& node, const std::string& path) {
+        return ScalarReader{node, path}.boolean();
+      },
+      show_bool);
+}
+
+std::string Config::get_string(std::string_view key) { return read_string(*state_, key, std::nullopt); }
+std::string Config::get_string(std::string_view key, std::string_view fallback) {
+  return read_string(*state_, key, std::string(fallback));
+}
+
+std::string Config::get_choice(std::string_view key, std::initializer_list<std::string_view> allowed,
+                               std::string_view fallback) {
+  const std::string value = get_string(key, fallback);
+  if (std::find(allowed.begin(), allowed.end(), value) == allowed.end()) {
+    fail(key, "unknown value " + quoted(value) + known_names(value, {allowed.begin(), allowed.end()}));
+  }
+  return value;
+}
+
+std::vector<double> Config::get_reals(std::string_view key, RealRange range) {
+  const std::string wanted = "a list of numbers" + allowed_range(range.min, range.max);
+  const auto element = [&](const YamlNode& node, const std::string& path) {
+    return ScalarReader{node, path}.real(range);
+  };
+  return read_scalar(
+      *state_, key, std::optional<std::vector<double>>{}, wanted,
+      [&](const YamlNode& node, const std::string& path) { return read_list(node, path, wanted, element); },
+      [](const std::vector<double>& values) { return show_list(values, show_real); });
+}
+
+std::vector<std::string> Config::get_strings(std::string_view key) {
+  const std::string wanted = "a list of texts";
+  const auto element = [](const YamlNode& node, const std::string& path) {
+    return ScalarReader{node, path}.string();
+  };
+  return read_scalar(
+      *state_, key, std::optional<std::vector<std::string>>{}, wanted,
+      [&](const YamlNode& node, const std::string& path) { return read_list(node, path, wanted, element); },
+      [](const std::vector<std::string>& values) { return show_list(values, show_string); });
+}
+
+std::string Config::where(std::string_view key) const {
+  const YamlEntry* entry = key.empty() ? nullptr : state_->find(key);
+  return (entry != nullptr ? entry->value->place : state_->place).to_string();
+}
+
+void Config::fail(std::string_view key, const std::string& message) const {
+  const YamlEntry* entry = key.empty() ? nullptr : state_->find(key);
+  fail_at(entry != nullptr ? entry->value->place : state_->place,
+          key.empty() ? state_->path : state_->path_of(key), message);
+}
+
+void Config::note(std::string_view key, const std::string& value, Origin origin) {
+  ConfigState::Known& known = state_->know(key);
+  KVCAST_CHECK(known.children.empty());
+  known.value = parse_real(value) || value == "true" || value == "false" ? value : yaml_scalar(value);
+  known.origin = origin_text(origin);
+}
+
+void Config::finish() const {
+  if (state_->node == nullptr) return;
+  for (const YamlEntry& entry : state_->node->entries) {
+    const auto known = std::find_if(state_->known.begin(), state_->known.end(),
+                                    [&](const ConfigState::Known& k) { return k.key == entry.key; });
+    if (known == state_->known.end() || !known->read) {
+      std::vector<std::string> names;
+      for (const ConfigState::Known& k : state_->known) {
+        if (k.key != entry.key) names.push_back(k.key);
+      }
+      throw InputError(fmt::format("{}: unknown key {}{}{}", entry.key_place.to_string(), quoted(entry.key),
+                                   state_->inside(), known_names(entry.key, names)));
+    }
+    for (const auto& child : known->children) Config(child).finish();
+  }
+}
+
+std::string Config::dump() const {
+  std::string text;
+  const auto append_block = [&](const std::string& block, const std::string& first, const std::string& rest) {
+    bool at_first = true;
+    for (std::size_t begin = 0; begin < block.size();) {
+      const std::size_t end = block.find('\n', begin) + 1;
+      text += at_first ? first : rest;
+      text += block.substr(begin, end - begin);
+      at_first = false;
+      begin = end;
+    }
+  };
+  for (const ConfigState::Known& known : state_->known) {
+    if (!known.value.empty()) {
+      text += fmt::format("{}: {}  # {}\n", yaml_scalar(known.key), known.value, known.origin);
+      continue;
+    }
+    std::vector<std::string> blocks;
+    for (const auto& child : known.children) {
+      std::string block = Config(child).dump();
+      if (!block.empty()) blocks.push_back(std::move(block));
+    }
+    if (blocks.empty()) continue;
+    text += yaml_scalar(known.key) + ":\n";
+    for (const std::string& block : blocks)
+      append_block(block, known.is_list ? "  - " : "  ", known.is_list ? "    " : "  ");
+  }
+  return text;
+}
+
+}  // namespace kvcast

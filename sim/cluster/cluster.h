@@ -1,0 +1,63 @@
+/// The event loop: a source of requests, a router, and engines that serve them.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "sim/cluster/router.h"
+#include "sim/kv/block_allocator.h"
+#include "sim/metrics/record.h"
+#include "sim/metrics/step_record.h"
+#include "sim/request_source.h"
+#include "sim/sched/queue_order.h"
+#include "sim/sched/scheduler.h"
+#include "sim/step_timer.h"
+
+namespace kvcast {
+
+/// What contiguous allocation reserves: to max_model_len, or to the prompt plus the client's max_tokens where it sent one.
+enum class Reservation { max_model_len, max_tokens };
+
+/// Runs of decode steps in one go, or every step and every sequence by itself. Equal results, to the nanosecond.
+enum class StepPath { closed_form, step_by_step };
+
+/// One engine.
+struct EngineSetup {
+  SchedulerMaker scheduler;
+  QueueOrderMaker order;
+  AllocatorMaker allocator;
+  PoolSize pool;
+  Tokens max_model_len;
+  bool enable_kv_cache = true;
+  Reservation reservation = Reservation::max_model_len;
+  StepPath path = StepPath::closed_form;
+};
+
+struct ClusterSetup {
+  EngineSetup engine;
+  std::int64_t replicas = 1;
+  RouterMaker router;
+  std::uint64_t seed = 1;
+  std::optional<Duration> sim_time_max;  // cut-off: what is not done by then is unfinished
+  SloLimits slo;
+};
+
+/// Who watches a run; all optional.
+struct RunHooks {
+  RequestObserver* requests = nullptr;
+  StepObserver* steps = nullptr;  // only with StepPath::step_by_step
+  std::function<void(std::int64_t arrived)> progress;  // now and then
+};
+
+/// Makes the same stream of requests at every call.
+using SourceMaker = std::function<std::unique_ptr<RequestSource>()>;
+
+/// Runs the source to its end (or to the cut-off). With several threads and a router that reads no loads, replicas are simulated side by side;
+/// the result is the same for any number of threads.
+/// \throws InputError from the source
+[[nodiscard]] RunRecord run(const ClusterSetup& setup, const SourceMaker& source, const StepTimer& timer,
+                            const RunHooks& hooks, unsigned threads = 1);
+
+}  // namespace kvcast

@@ -1,0 +1,26 @@
+// Each replica in turn.
+#include "sim/cluster/router.h"
+
+namespace kvcast {
+namespace {
+
+class RoundRobin final : public Router {
+ public:
+  [[nodiscard]] ReplicaId pick(const Request& /*request*/, std::span<const ReplicaLoad> loads) override {
+    const std::size_t picked = next_;
+    next_ = next_ + 1 == loads.size() ? 0 : next_ + 1;
+    return static_cast<ReplicaId>(picked);
+  }
+  [[nodiscard]] bool reads_loads() const override { return false; }
+
+ private:
+  std::size_t next_ = 0;
+};
+
+}  // namespace
+
+RouterMaker make_round_robin(Config& /*cluster*/) {
+  return [](std::uint64_t /*seed*/) { return std::make_unique<RoundRobin>(); };
+}
+
+}  // namespace kvcast

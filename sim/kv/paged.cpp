@@ -1,0 +1,58 @@
+// Blocks of a fixed number of tokens, taken on demand (Kwon et al. 2023, "Efficient Memory Management for LLM Serving with
+// PagedAttention"). Without sharing, which block is whose does not matter: counts suffice.
+#include "sim/base/config.h"
+#include "sim/base/error.h"
+#include "sim/kv/allocators.h"
+
+namespace kvcast {
+namespace {
+
+class Paged final : public BlockAllocator {
+ public:
+  explicit Paged(const PoolSize& size) : size_(size), free_(size.blocks) {
+    KVCAST_CHECK(size.block_size >= Tokens{1});
+    KVCAST_CHECK(size.blocks >= Blocks{0});
+  }
+
+  [[nodiscard]] Tokens block_size() const override { return size_.block_size; }
+  [[nodiscard]] Blocks total() const override { return size_.blocks; }
+  [[nodiscard]] Blocks free() const override { return free_; }
+
+  [[nodiscard]] Blocks needed(const BlockTable& table, Tokens tokens) const override {
+    const std::int64_t blocks = ceil_div(tokens.value, size_.block_size.value);
+    return blocks <= table.blocks.value ? Blocks{0} : Blocks{blocks - table.blocks.value};
+  }
+
+  [[nodiscard]] bool grow(BlockTable& table, Tokens tokens) override {
+    const Blocks more = needed(table, tokens);
+    if (more > free_) return false;
+    free_ -= more;
+    table.blocks += more;
+    return true;
+  }
+
+  void release(BlockTable& table) override {
+    free_ += table.blocks;
+    KVCAST_CHECK(free_ <= size_.blocks);
+    table.blocks = Blocks{0};
+  }
+
+  [[nodiscard]] bool grows_by_blocks() const override { return true; }
+
+  void take(Blocks n) override {
+    KVCAST_CHECK(n <= free_);
+    free_ -= n;
+  }
+
+ private:
+  PoolSize size_;
+  Blocks free_;
+};
+
+}  // namespace
+
+AllocatorMaker make_paged(Config& /*engine*/) {
+  return [](const PoolSize& size) { return std::make_unique<Paged>(size); };
+}
+
+}  // namespace kvcast

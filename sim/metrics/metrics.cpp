@@ -1,0 +1,134 @@
+#include "sim/metrics/metrics.h"
+
+#include <algorithm>
+
+namespace kvcast {
+namespace {
+
+constexpr double kNsPerMs = 1e6;
+constexpr double kNsPerSecond = 1e9;
+constexpr double kFinePerNs = 1 << kFineBits;
+
+const std::vector<double>& percents() {
+  static const std::vector<double> list{50, 90, 95, 99};
+  return list;
+}
+
+void set_percentiles(LatencySummary& summary, const std::vector<double>& values_ns) {
+  summary.p50 = summary.median = values_ns[0] / kNsPerMs;
+  summary.p90 = values_ns[1] / kNsPerMs;
+  summary.p95 = values_ns[2] / kNsPerMs;
+  summary.p99 = values_ns[3] / kNsPerMs;
+}
+
+LatencySummary summarize(const Samples& samples) {
+  LatencySummary summary;
+  summary.count = samples.count();
+  if (summary.count == 0) return summary;
+  summary.mean = samples.mean_ns() / kNsPerMs;
+  summary.std = samples.std_ns() / kNsPerMs;
+  set_percentiles(summary, samples.percentiles_ns(percents()));
+  summary.relative_error_max = samples.exact() ? 0 : Histogram::kRelativeError;
+  return summary;
+}
+
+LatencySummary summarize(const Histogram& gaps, Int128 sum_fine) {
+  LatencySummary summary;
+  summary.count = gaps.total();
+  if (summary.count == 0) return summary;
+  summary.mean = static_cast<double>(sum_fine) / kFinePerNs / static_cast<double>(summary.count) / kNsPerMs;
+  summary.std = gaps.std_ns() / kNsPerMs;
+  std::vector<double> ranks;
+  for (const double percent : percents()) ranks.push_back(static_cast<double>(summary.count - 1) * (percent / 100));
+  set_percentiles(summary, gaps.values_at_ranks(ranks));
+  summary.relative_error_max = Histogram::kRelativeError;
+  return summary;
+}
+
+double ratio(double part, double whole) { return whole > 0 ? part / whole : 0; }
+
+void reduce_timeline(Metrics& metrics, const RunRecord& record, const DeploymentFacts& facts) {
+  const std::int64_t blocks_all = facts.blocks_total * facts.replicas;
+  const std::int64_t begin_ns = record.first_arrival.time_since_epoch().count();
+  const std::int64_t end_ns = record.last_token.time_since_epoch().count();
+  Int128 used = 0;
+  Int128 resident = 0;
+  double external = 0;
+  std::int64_t with_free = 0;
+  std::int64_t at_ns = 0;
+  for (const TimelinePoint& point : record.timeline.points) {
+    at_ns += record.timeline.spacing_ns;
+    if (at_ns < begin_ns || at_ns > end_ns) continue;
+    ++metrics.scrapes;
+    metrics.max_concurrent_requests = std::max(metrics.max_concurrent_requests, point.running + point.waiting);
+    used += point.blocks_used;
+    resident += point.tokens_resident;
+    const std::int64_t free = blocks_all - point.blocks_used;
+    if (free > 0) {
+      ++with_free;
+      external += 1 - static_cast<double>(point.largest_free_blocks) / static_cast<double>(free);
+    }
+  }
+  const auto scrapes = static_cast<double>(metrics.scrapes);
+  metrics.kv_usage_mean = ratio(static_cast<double>(used), scrapes * static_cast<double>(blocks_all));
+  metrics.kv_usage_peak = ratio(static_cast<double>(record.blocks_used_max), static_cast<double>(blocks_all));
+  const Int128 slots = used * facts.tokens_per_block();
+  metrics.kv_waste_mean = ratio(static_cast<double>(slots - resident), static_cast<double>(slots));
+  metrics.kv_external_fragmentation_mean = ratio(external, static_cast<double>(with_free));
+}
+
+void reduce_steps(Metrics& metrics, const RunRecord& record, const DeploymentFacts& facts) {
+  const StepTotals& steps = record.steps;
+  metrics.steps = steps.steps;
+  metrics.mean_batch_tokens = ratio(static_cast<double>(steps.scheduled_tokens), static_cast<double>(steps.steps));
+  // Bytes and FLOP are those of one GPU of each replica, so the GPUs of a tensor-parallel group cancel out.
+  const double replica_seconds = metrics.duration_s * static_cast<double>(facts.replicas);
+  const double busy_s = static_cast<double>(steps.busy_fine) / kFinePerNs / kNsPerSecond;
+  metrics.gpu_busy_fraction = ratio(busy_s, replica_seconds);
+  metrics.gpu_hbm_fraction = ratio(static_cast<double>(steps.hbm_bytes), replica_seconds * facts.hbm_bytes_per_s);
+  metrics.gpu_flop_fraction = ratio(static_cast<double>(steps.flop), replica_seconds * facts.flop_per_s);
+}
+
+}  // namespace
+
+Metrics reduce(const RunRecord& record, const DeploymentFacts& facts) {
+  Metrics metrics;
+  metrics.completed = record.completed;
+  metrics.rejected_too_long = record.rejected_too_long;
+  metrics.rejected_never_fits = record.rejected_never_fits;
+  metrics.unfinished = record.unfinished;
+  metrics.failed = record.rejected_too_long + record.rejected_never_fits + record.unfinished;
+  metrics.total_input_tokens = record.input_tokens;
+  metrics.total_output_tokens = record.output_tokens;
+  metrics.preemptions = record.preemptions;
+  metrics.recomputed_tokens = record.recomputed_tokens;
+  metrics.prefix_hit_rate_tokens =
+      ratio(static_cast<double>(record.prefix_hit_tokens), static_cast<double>(record.prefix_queried_tokens));
+  metrics.stuck = record.stuck;
+  metrics.stuck_request = to_number(record.stuck_request);
+
+  const bool any_token = record.first_arrival != kNever && record.last_token > record.first_arrival;
+  if (any_token) {
+    const Duration duration = record.last_token - record.first_arrival;
+    metrics.duration_s = static_cast<double>(duration.count()) / kNsPerSecond;
+  }
+  metrics.request_throughput = ratio(static_cast<double>(record.completed), metrics.duration_s);
+  metrics.output_throughput = ratio(static_cast<double>(record.output_tokens), metrics.duration_s);
+  const std::int64_t tokens = record.input_tokens + record.output_tokens;
+  metrics.total_token_throughput = ratio(static_cast<double>(tokens), metrics.duration_s);
+  const SloLimits& slo = facts.slo;
+  metrics.has_slo = slo.ttft_ns != SloLimits::kNoLimit || slo.tpot_ns != SloLimits::kNoLimit ||
+                    slo.e2el_ns != SloLimits::kNoLimit;
+  if (metrics.has_slo) metrics.request_goodput = ratio(static_cast<double>(record.good), metrics.duration_s);
+
+  metrics.ttft = summarize(record.ttft);
+  metrics.tpot = summarize(record.tpot);
+  metrics.itl = summarize(record.itl, record.itl_sum_fine);
+  metrics.e2el = summarize(record.e2el);
+  metrics.queue = summarize(record.queue);
+  if (any_token) reduce_timeline(metrics, record, facts);
+  reduce_steps(metrics, record, facts);
+  return metrics;
+}
+
+}  // namespace kvcast

@@ -1,0 +1,70 @@
+/// From raw integers to the numbers that users see. Pure: tested without a simulator.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sim/metrics/record.h"
+
+namespace kvcast {
+
+/// Mean, spread and percentiles of one latency, in milliseconds. count 0: nothing was measured, all zero.
+struct LatencySummary {
+  std::int64_t count = 0;
+  double mean = 0, median = 0, std = 0, p50 = 0, p90 = 0, p95 = 0, p99 = 0;
+  double relative_error_max = 0;  // of the percentiles; 0 where exact, the histogram's bound otherwise
+};
+
+/// What reduce() must know of the deployment.
+struct DeploymentFacts {
+  std::int64_t replicas = 1;
+  std::int64_t gpus = 1;
+  std::int64_t blocks_total = 0;     // usable, per replica
+  std::int64_t block_size = 0;       // tokens; 0 or 1: the pool is counted in token slots (one region per request)
+  std::int64_t kv_bytes_per_token = 0;
+  double hbm_bytes_per_s = 0;        // one GPU, datasheet; 0: unknown
+  double flop_per_s = 0;             // one GPU, datasheet, in the compute dtype; 0: unknown
+  SloLimits slo{};
+
+  /// Token slots of one replica's pool.
+  [[nodiscard]] std::int64_t tokens_total() const { return blocks_total * tokens_per_block(); }
+  [[nodiscard]] std::int64_t tokens_per_block() const { return block_size > 0 ? block_size : 1; }
+};
+
+/// Contract.md's result keys, typed. Every rate is over duration_s and 0 where that is 0.
+struct Metrics {
+  std::int64_t completed = 0, failed = 0;   // failed: rejected or unfinished
+  std::int64_t rejected_too_long = 0, rejected_never_fits = 0, unfinished = 0;
+  double duration_s = 0;                    // last token - first arrival
+  std::int64_t total_input_tokens = 0, total_output_tokens = 0;  // of completed requests
+  double request_throughput = 0, output_throughput = 0, total_token_throughput = 0;
+  double request_goodput = 0;               // requests per second that meet every SLO term; only where has_slo
+  bool has_slo = false;
+  LatencySummary ttft, tpot, itl, e2el, queue;
+
+  /// From the scrapes between first arrival and last token, equally spaced and so equally weighted. 0 scrapes (a run shorter than the
+  /// grid): the means and max_concurrent_requests are not known and stay 0.
+  std::int64_t scrapes = 0;
+  std::int64_t max_concurrent_requests = 0;  // largest number running or waiting at a scrape
+  double kv_usage_mean = 0;                  // blocks in use / all blocks
+  double kv_usage_peak = 0;                  // from each replica's own peak, not from scrapes
+  double kv_waste_mean = 0;                  // share of the slots in use, summed over time, that hold no token (internal fragmentation)
+  double kv_external_fragmentation_mean = 0; // 1 - largest free run / free blocks, where any is free
+  std::int64_t preemptions = 0, recomputed_tokens = 0;
+  double prefix_hit_rate_tokens = 0;         // cached prompt tokens / prompt tokens
+
+  double gpu_busy_fraction = 0;  // time in steps / (duration * replicas)
+  double gpu_hbm_fraction = 0;   // bytes moved / what a data-sheet GPU could move in the duration
+  double gpu_flop_fraction = 0;  // FLOP done / what a data-sheet GPU could do in the duration
+  std::int64_t steps = 0;
+  double mean_batch_tokens = 0;  // scheduled tokens / steps
+  bool stuck = false;
+  std::uint64_t stuck_request = 0;
+};
+
+/// Definitions: TTFT = first token - arrival; TPOT = (last - first token)/(N - 1) for N > 1; ITL = all gaps pooled;
+/// E2EL = last token - arrival; queue = first scheduled - arrival. Percentiles as numpy's (linear) over completed requests.
+[[nodiscard]] Metrics reduce(const RunRecord& record, const DeploymentFacts& facts);
+
+}  // namespace kvcast

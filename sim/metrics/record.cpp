@@ -1,0 +1,74 @@
+#include "sim/metrics/record.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "sim/base/error.h"
+
+namespace kvcast {
+namespace {
+
+void accumulate(TimelinePoint& sum, const TimelinePoint& point) {
+  sum.running += point.running;
+  sum.waiting += point.waiting;
+  sum.blocks_used += point.blocks_used;
+  sum.tokens_resident += point.tokens_resident;
+  sum.largest_free_blocks += point.largest_free_blocks;
+}
+
+}  // namespace
+
+void Timeline::halve() {
+  // points[i] stands at (i + 1) * spacing, so the odd indices are those on the doubled grid.
+  const std::size_t kept = points.size() / 2;
+  for (std::size_t i = 0; i < kept; ++i) points[i] = points[2 * i + 1];
+  points.resize(kept);
+  spacing_ns *= 2;
+}
+
+void Timeline::merge(Timeline other) {
+  KVCAST_CHECK(spacing_ns > 0 && other.spacing_ns > 0);
+  while (spacing_ns < other.spacing_ns) halve();
+  while (other.spacing_ns < spacing_ns) other.halve();
+  points.resize(std::max(points.size(), other.points.size()), idle);
+  for (std::size_t i = 0; i < points.size(); ++i) accumulate(points[i], i < other.points.size() ? other.points[i] : other.idle);
+  accumulate(idle, other.idle);
+}
+
+void RunRecord::merge(const RunRecord& other) {
+  ttft.merge(other.ttft);
+  tpot.merge(other.tpot);
+  e2el.merge(other.e2el);
+  queue.merge(other.queue);
+  itl.merge(other.itl);
+  itl_sum_fine += other.itl_sum_fine;
+
+  arrived += other.arrived;
+  completed += other.completed;
+  rejected_too_long += other.rejected_too_long;
+  rejected_never_fits += other.rejected_never_fits;
+  unfinished += other.unfinished;
+  good += other.good;
+  input_tokens += other.input_tokens;
+  output_tokens += other.output_tokens;
+  preemptions += other.preemptions;
+  recomputed_tokens += other.recomputed_tokens;
+  prefix_queried_tokens += other.prefix_queried_tokens;
+  prefix_hit_tokens += other.prefix_hit_tokens;
+  first_arrival = std::min(first_arrival, other.first_arrival);
+  last_token = std::max(last_token, other.last_token);
+  blocks_used_max += other.blocks_used_max;
+
+  steps.steps += other.steps.steps;
+  steps.scheduled_tokens += other.steps.scheduled_tokens;
+  steps.busy_fine += other.steps.busy_fine;
+  steps.hbm_bytes += other.steps.hbm_bytes;
+  steps.flop += other.steps.flop;
+  timeline.merge(other.timeline);
+
+  // The smallest stuck request is named, whatever the order of merging.
+  if (other.stuck) stuck_request = stuck ? std::min(stuck_request, other.stuck_request) : other.stuck_request;
+  stuck = stuck || other.stuck;
+}
+
+}  // namespace kvcast

@@ -1,0 +1,38 @@
+/// One engine step as decision logs tell it (`--decisions`).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "sim/base/units.h"
+
+namespace kvcast {
+
+/// Who ran in a step, and what the pool looked like before and after its output was processed.
+struct StepRecord {
+  struct Entry {
+    RequestId id{};
+    std::int64_t n = 0;         // tokens scheduled
+    std::int64_t computed = 0;  // tokens that had KV before the step
+    bool admitted = false;      // entered in this step
+  };
+  ReplicaId replica{};
+  std::int64_t index = 0;  // of the replica's steps
+  Instant begin;
+  std::vector<Entry> scheduled;
+  std::vector<RequestId> preempted;
+  std::vector<RequestId> finished;
+  std::int64_t running = 0;
+  std::int64_t waiting = 0;
+  Blocks free_scheduled;  // after scheduling
+  Blocks free_updated;    // after the step's output was processed
+};
+
+/// Contract: receives the steps of each replica in order; a run of decode steps is told step by step.
+class StepObserver {
+ public:
+  virtual ~StepObserver() = default;
+  virtual void on_step(const StepRecord& step) = 0;
+};
+
+}  // namespace kvcast

@@ -1,0 +1,26 @@
+#include "sim/sched/queue_order.h"
+#include "sim/sched/scheduler.h"
+
+namespace kvcast {
+
+const SchedulerCatalog& scheduler_catalog() {
+  static const SchedulerCatalog catalog(
+      "scheduler", {
+                       {"vllm-v1", "token budget, chunked prefill, preemption by recompute (vLLM v1)", make_vllm_v1},
+                       {"continuous", "iteration-level batching, room reserved to the end (Orca, OSDI 2022)", make_continuous},
+                       {"static", "padded batch, run until its longest member ends (Hugging Face generate)", make_static},
+                   });
+  return catalog;
+}
+
+const QueueOrderCatalog& queue_order_catalog() {
+  static const QueueOrderCatalog catalog("scheduling policy",
+                                         {
+                                             {"fcfs", "first come, first served", make_fcfs},
+                                             {"priority", "smallest priority value first (vLLM)", make_priority},
+                                             {"sjf", "shortest predicted job first", make_shortest_job_first},
+                                         });
+  return catalog;
+}
+
+}  // namespace kvcast

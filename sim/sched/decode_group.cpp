@@ -1,0 +1,75 @@
+#include "sim/sched/decode_group.h"
+
+namespace kvcast {
+
+void DecodeGroup::join(const Member& member) {
+  KVCAST_CHECK(member.remaining >= Tokens{1});
+  KVCAST_CHECK(member.known >= Tokens{2});
+  ++size_;
+  context_ += member.known.value;
+  std::int64_t phase = -1;
+  if (member.grows) {
+    // A step at clock c holds known - 1 + (c - clock) tokens and needs a block when that is a multiple of the block size.
+    const std::int64_t ahead = (member.known.value - 1) % block_size_;
+    phase = (clock_ + block_size_ - ahead) % block_size_;
+    ++crossings_[static_cast<std::size_t>(phase)];
+    ++growing_;
+  }
+  endings_.push_back({clock_ + member.remaining.value, member.admitted_no, member.seq, phase,
+                      member.known.value + member.remaining.value});
+  std::push_heap(endings_.begin(), endings_.end(), later);
+}
+
+Blocks DecodeGroup::blocks_taken(std::int64_t from, std::int64_t steps) const {
+  if (growing_ == 0) return Blocks{0};
+  const std::int64_t rest = steps % block_size_;
+  std::int64_t blocks = steps / block_size_ * growing_;
+  std::size_t phase = phase_at(from);
+  for (std::int64_t i = 0; i < rest; ++i) {
+    blocks += crossings_[phase];
+    if (++phase == crossings_.size()) phase = 0;
+  }
+  return Blocks{blocks};
+}
+
+std::int64_t DecodeGroup::steps_covered(std::int64_t from, std::int64_t steps_max, Blocks free) const {
+  if (growing_ == 0) return steps_max;
+  const std::int64_t cycles = std::min(free.value / growing_, steps_max / block_size_);
+  std::int64_t steps = cycles * block_size_;
+  std::int64_t left = free.value - cycles * growing_;
+  std::size_t phase = phase_at(from);
+  while (steps < steps_max && crossings_[phase] <= left) {
+    left -= crossings_[phase];
+    ++steps;
+    if (++phase == crossings_.size()) phase = 0;
+  }
+  return steps;
+}
+
+void DecodeGroup::advance(std::int64_t steps, std::vector<Ending>& ended) {
+  KVCAST_CHECK(size_ > 0 && steps >= 0 && steps <= steps_to_first_end());
+  clock_ += steps;
+  context_ += steps * size_;
+  while (!endings_.empty() && endings_.front().at == clock_) {
+    const Ending ending = endings_.front();
+    std::pop_heap(endings_.begin(), endings_.end(), later);
+    endings_.pop_back();
+    --size_;
+    context_ -= ending.known;
+    if (ending.phase >= 0) {
+      --crossings_[static_cast<std::size_t>(ending.phase)];
+      --growing_;
+    }
+    ended.push_back(ending);
+  }
+}
+
+void DecodeGroup::clear() {
+  size_ = 0;
+  context_ = 0;
+  growing_ = 0;
+  std::fill(crossings_.begin(), crossings_.end(), 0);
+  endings_.clear();
+}
+
+}  // namespace kvcast

@@ -1,0 +1,71 @@
+/// The sequences that decode one token a step, kept as sums: a step of the group costs O(1) whatever its size, and a run of steps has a closed form.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "sim/base/error.h"
+#include "sim/base/units.h"
+#include "sim/sched/sequence.h"
+
+namespace kvcast {
+
+/// Contract: members are sequences whose known tokens all have KV but the last one. The group's clock counts its steps; each step adds a token to
+/// every member. Nobody leaves but by reaching its end, or all at once by clear().
+class DecodeGroup {
+ public:
+  struct Member {
+    SeqIndex seq;
+    std::uint64_t admitted_no;
+    Tokens known;      // at the moment of joining
+    Tokens remaining;  // outputs until its end, at least 1
+    bool grows;        // takes a block when its tokens pass a multiple of the block size
+  };
+  struct Ending {
+    std::int64_t at;  // clock
+    std::uint64_t admitted_no;
+    SeqIndex seq;
+    std::int64_t phase;  // of its block boundary; -1: does not grow
+    std::int64_t known;  // at its end
+  };
+
+  explicit DecodeGroup(Tokens block_size) : block_size_(block_size.value), crossings_(static_cast<std::size_t>(block_size.value)) {}
+
+  [[nodiscard]] std::int64_t size() const { return size_; }
+  /// Sum over the members of the tokens that the next step attends to (known tokens).
+  [[nodiscard]] std::int64_t context() const { return context_; }
+  [[nodiscard]] std::int64_t clock() const { return clock_; }
+  /// Steps until the first member ends; the group must not be empty.
+  [[nodiscard]] std::int64_t steps_to_first_end() const { return endings_.front().at - clock_; }
+
+  void join(const Member& member);
+
+  /// Blocks that the steps [clock + from, clock + from + steps) take, in O(min(steps, block_size)).
+  [[nodiscard]] Blocks blocks_taken(std::int64_t from, std::int64_t steps) const;
+  /// Of the steps [clock + from, clock + from + steps_max), how many the given number of free blocks covers.
+  [[nodiscard]] std::int64_t steps_covered(std::int64_t from, std::int64_t steps_max, Blocks free) const;
+
+  /// Moves on by `steps`, at most steps_to_first_end(); appends those that end to `ended`, in order of admission.
+  void advance(std::int64_t steps, std::vector<Ending>& ended);
+
+  void clear();
+
+ private:
+  static bool later(const Ending& a, const Ending& b) {
+    return a.at != b.at ? a.at > b.at : a.admitted_no > b.admitted_no;
+  }
+  [[nodiscard]] std::size_t phase_at(std::int64_t step) const {
+    return static_cast<std::size_t>((clock_ + step) % block_size_);
+  }
+
+  std::int64_t block_size_;
+  std::int64_t size_ = 0;
+  std::int64_t context_ = 0;
+  std::int64_t clock_ = 0;
+  std::int64_t growing_ = 0;
+  std::vector<std::int64_t> crossings_;  // members that need a block in a step at clock c, by c mod block_size
+  std::vector<Ending> endings_;          // heap, the first to end in front
+};
+
+}  // namespace kvcast

@@ -1,0 +1,40 @@
+/// A waiting queue ordered by a key, then arrival, then id.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <tuple>
+#include <vector>
+
+#include "sim/sched/sequence.h"
+
+namespace kvcast {
+
+/// A binary heap; push and pop cost O(log n), front O(1).
+class KeyedQueue {
+ public:
+  void push(std::int64_t key, const Sequence& sequence, SeqIndex seq) {
+    heap_.push_back({key, sequence.arrival, to_number(sequence.id), seq});
+    std::push_heap(heap_.begin(), heap_.end(), later);
+  }
+  void pop() {
+    std::pop_heap(heap_.begin(), heap_.end(), later);
+    heap_.pop_back();
+  }
+  [[nodiscard]] SeqIndex front() const { return heap_.front().seq; }
+  [[nodiscard]] std::size_t size() const { return heap_.size(); }
+
+ private:
+  struct Entry {
+    std::int64_t key;
+    Instant arrival;
+    std::uint64_t id;
+    SeqIndex seq;
+  };
+  static bool later(const Entry& a, const Entry& b) {
+    return std::tie(a.key, a.arrival, a.id) > std::tie(b.key, b.arrival, b.id);
+  }
+  std::vector<Entry> heap_;
+};
+
+}  // namespace kvcast

@@ -1,0 +1,33 @@
+/// What a policy may see of a request that is in an engine.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "sim/base/units.h"
+#include "sim/kv/block_allocator.h"
+
+namespace kvcast {
+
+/// Index of a sequence in its engine's pool.
+enum class SeqIndex : std::uint32_t {};
+constexpr SeqIndex kNoSeq{~std::uint32_t{0}};
+constexpr std::size_t to_index(SeqIndex seq) { return static_cast<std::size_t>(seq); }
+
+/// Execution state. The true output length is not here: policies cannot know it (see Batch, which ends sequences).
+struct Sequence {
+  RequestId id{};
+  Instant arrival;
+  std::int32_t priority = 0;
+  std::uint32_t tenant = 0;
+  Tokens input;
+  Tokens output_limit;      // max_tokens as sent; 0: not given
+  Tokens output_predicted;  // 0: no predictor
+  Tokens known;             // prompt and the outputs so far ("num_tokens"); stale while in the decode group, see Batch::known()
+  Tokens computed;          // of these, with KV; stale likewise
+  std::int32_t preemptions = 0;
+  std::uint64_t admitted_no = 0;  // order of admission: the order of the running list
+  BlockTable table;
+};
+
+}  // namespace kvcast
