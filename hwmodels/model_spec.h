@@ -34,10 +34,9 @@ struct AttentionShape {
   bool qkv_bias = false;
   bool output_bias = false;
   bool output_gate = false;       // queries carry a gate of the same width (Qwen3-Next)
-  bool k_is_v = false;            // one projection serves both (Gemma 4's full layers); the cache still holds both
-  std::int64_t qk_norm = 0;       // elements of each of the q and k norms; 0: none
-  bool qk_norm_split = false;     // the q and k norms span all heads and are split over the ranks (MiniMax-M2)
-  std::int64_t sinks = 0;         // learnt sink logits, one per head, 0: none
+  bool qk_norm = false;           // a norm of one head's width for queries and one for keys
+  bool qk_norm_all_heads = false; // those norms span all heads and are split over the ranks (MiniMax-M2)
+  bool sinks = false;             // a learnt sink logit per head
 };
 
 /// Multi-head latent attention.
@@ -81,10 +80,13 @@ struct MlpShape {
   std::int64_t experts = 0;              // routed; 0: no MoE
   std::int64_t top_k = 0;
   std::int64_t expert_intermediate = 0;
-  std::int64_t expert_hidden = 0;        // width that the routed experts see, where it is not hidden_size (Kimi-K3); 0: hidden_size
+  std::int64_t expert_hidden = 0;        // width that the routed experts see behind latent projections; 0: hidden_size
+  bool latent_norm = false;              // a norm of that width
   std::int64_t shared_intermediate = 0;  // all shared experts together; 0: none
   bool shared_gate = false;              // a sigmoid gate of hidden_size elements on the shared expert
-  bool router_bias = false;              // score-correction bias, fp32
+  bool router_correction = false;        // score-correction bias of the router, fp32
+  bool router_bias = false;              // gpt-oss: bias of the router's projection
+  bool router_scales = false;            // Gemma 4: an input scale of hidden_size and one scale per expert
   bool expert_bias = false;              // gpt-oss
 };
 
@@ -94,7 +96,9 @@ struct LayerSpec {
   MlaShape mla;
   RecurrentShape state;
   MlpShape mlp;
-  std::int64_t norms = 2;     // vectors of hidden_size elements
+  std::int64_t norms = 2;     // norm vectors of hidden_size elements
+  std::int64_t residual_norms = 0;    // Kimi-K3's attention residuals: norm vectors and mixing vectors of hidden_size elements
+  std::int64_t residual_vectors = 0;
 };
 
 /// The tables of rotary positions that an engine keeps beside the weights.
@@ -104,11 +108,12 @@ struct RopeTable {
   std::int64_t element_bytes = 2;
 };
 
-/// The vision tower of a multimodal model, as far as its weights are needed.
+/// The vision tower and projector of a multimodal model, as far as its weights are needed.
 struct VisionShape {
-  bool present = false;
+  std::int64_t heads = 0;             // 0: no tower. The tower is split only where the ranks divide its heads
   std::int64_t parameters = 0;        // whole on every rank
   std::int64_t parameters_split = 0;  // divided over the tensor-parallel ranks
+  std::int64_t buffer_bytes = 0;
 };
 
 struct ModelSpec {
@@ -129,6 +134,7 @@ struct ModelSpec {
   VisionShape vision;
   /// Why the weights cannot be counted although the KV cache can ("vocab_size is not in the file"); empty: they can.
   std::string weights_refused;
+  std::int64_t final_vectors = 1;  // norm vectors of hidden_size elements after the last layer
 };
 
 /// Values that replace or add keys of the config before it is read: dotted key -> JSON text ("text_config.num_hidden_layers" -> "2").

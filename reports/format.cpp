@@ -39,16 +39,14 @@ std::string fixed(double value, int digits) {
 }
 
 std::string significant(double value) {
-  const double size = std::abs(value);
-  if (size == 0) return "0";
-  // The digits are chosen after rounding: 9.996 is "10.0", not "10.00".
-  int digits = std::max(0, 2 - static_cast<int>(std::floor(std::log10(size))));
-  if (digits > 0) {
-    const double scale = std::pow(10.0, digits);
-    const double rounded = std::round(size * scale) / scale;
-    digits = std::max(0, 2 - static_cast<int>(std::floor(std::log10(rounded))));
-  }
-  return fixed(value, std::min(digits, 9));
+  if (value == 0) return "0";
+  constexpr int kDigitsMax = 9;
+  double scaled = std::abs(value);
+  int digits = 0;
+  for (; scaled < 100 && digits < kDigitsMax; ++digits) scaled *= 10;
+  // Rounding up may give a digit too many: 9.996 is "10.0", not "10.00".
+  if (digits > 0 && std::round(scaled) >= 1000) --digits;
+  return fixed(value, digits);
 }
 
 std::string latency(double ms) {

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "sim/metrics/metrics.h"
+#include "sim/metrics/forecast.h"
 
 namespace kvcast {
 
@@ -40,6 +40,9 @@ inline constexpr LatencyText kLatencies[] = {
     {&Metrics::e2el, "e2el", "E2EL", "End-to-end Latency", "last token - arrival"},
     {&Metrics::queue, "queue", "Queue", "Queue Time", "first scheduled - arrival"},
 };
+/// What an uncalibrated forecast says of itself, always: "step times come from ..., not from measurements".
+[[nodiscard]] std::string uncalibrated_text(const Forecast& forecast);
+
 /// \throws InputError for a name that is not in the list
 [[nodiscard]] const LatencyText& latency_text(std::string_view key);
 

@@ -58,6 +58,11 @@ std::string outcome(const Forecast& forecast) {
 
 }  // namespace
 
+std::string uncalibrated_text(const Forecast& forecast) {
+  return "step times come from " + (forecast.timer.empty() ? "a formula" : forecast.timer) +
+         ", not from measurements on this GPU.";
+}
+
 std::string verdict_of(const Forecast& forecast) {
   std::string text = outcome(forecast) + failures(forecast.metrics);
   if (forecast.metrics.preemptions > 0) {

@@ -43,7 +43,14 @@ class TreeBuilder final : public YAML::EventHandler {
   }
   void OnDocumentEnd() override { KVCAST_CHECK(open_.empty()); }
 
-  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { add(make(Kind::null, mark), anchor); }
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    auto node = make(Kind::null, mark);
+    // yaml-cpp places an absent value at whatever comes next; the user looks for it at its key.
+    const bool has_key = !open_.empty() && open_.back().pending.has_value();
+    if (has_key && open_.back().pending->key_place.line != node->place.line)
+      node->place = open_.back().pending->key_place;
+    add(std::move(node), anchor);
+  }
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     const auto known = anchors_.find(anchor);

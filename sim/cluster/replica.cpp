@@ -99,6 +99,7 @@ std::optional<FineInstant> Replica::plan(FineInstant now) {
   do {  // a step that only preempts lasts no time
     scheduler_->plan(batch_);
     note_plan(now);
+    if (hooks_.steps != nullptr && batch_.step_empty() && !batch_.preempted().empty()) tell_preemptions(now);
   } while (batch_.step_empty() && !batch_.preempted().empty());
   if (batch_.step_empty()) return std::nullopt;
   start(now);
@@ -129,6 +130,7 @@ void Replica::start(FineInstant now) {
   shape_ = batch_.step_shape();
   steps_ = 1;
   growth_ = {};
+  if (hooks_.steps != nullptr) record_step();
   const DecodeGroup& group = batch_.group();
   if (!batch_.group_scheduled() || !batch_.chunks().empty() || !scheduler_->repeats()) {
     first_ = timer_.step(shape_);
@@ -188,7 +190,6 @@ void Replica::complete() {
   record_.steps.flop += series(first_.flop, growth_.flop, steps_);
   const bool group_ran = batch_.group_scheduled();
   if (group_ran) record_group_gaps();
-  if (hooks_.steps != nullptr) record_step();
   batch_.apply_step(steps_);
   record_.blocks_used_max = std::max(record_.blocks_used_max, batch_.blocks_used().value);
   record_emissions(end);
@@ -292,9 +293,17 @@ void Replica::emit_row(const Sequence& sequence, const Track& track, Outcome out
   hooks_.requests->on_request(row);
 }
 
+void Replica::tell_preemptions(FineInstant now) {
+  begin_ = now;
+  record_step();
+  step_record_.finished.clear();
+  step_record_.free_updated = allocator_->free();
+  hooks_.steps->on_step(step_record_);
+}
+
 void Replica::record_step() {
   step_record_.replica = id_;
-  step_record_.index = record_.steps.steps - 1;
+  step_record_.index = steps_told_++;
   step_record_.begin = begin_.floor();
   step_record_.scheduled.clear();
   for (const Chunk& chunk : batch_.chunks()) {

@@ -55,6 +55,7 @@ class Replica {
   void record_emissions(FineInstant end);
   void record_end(SeqIndex seq, FineInstant end);
   void record_step();
+  void tell_preemptions(FineInstant now);
   void scrape_idle(FineInstant until);
   void scrape_steps(FineInstant until);
   void emit_row(const Sequence& sequence, const Track& track, Outcome outcome, Instant last_token);
@@ -76,6 +77,7 @@ class Replica {
   RunRecord record_;
   std::vector<RequestId> finished_;
   StepRecord step_record_;
+  std::int64_t steps_told_ = 0;
 
   // The step or run in flight; steps_ 0: none.
   FineInstant begin_;

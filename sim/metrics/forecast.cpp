@@ -44,6 +44,17 @@ bool slo_met(const Forecast& forecast) {
   return std::all_of(forecast.slo.begin(), forecast.slo.end(), [](const SloTerm& term) { return term.met; });
 }
 
+Cost cost_of_run(const Price& price, const Forecast& forecast) {
+  constexpr double kSecondsPerHour = 3600;
+  constexpr double kMillion = 1e6;
+  const auto output_tokens = static_cast<double>(forecast.metrics.total_output_tokens);
+  Cost cost;
+  cost.per_hour = price.per_gpu_hour * static_cast<double>(forecast.facts.gpus);
+  cost.total = cost.per_hour * forecast.metrics.duration_s / kSecondsPerHour;
+  if (output_tokens > 0) cost.per_million_output_tokens = cost.total / output_tokens * kMillion;
+  return cost;
+}
+
 SloTerm judge_slo(const Metrics& metrics, const std::string& metric, const std::string& statistic, double limit_ms) {
   SloTerm term{.metric = metric, .statistic = statistic, .limit_ms = limit_ms};
   term.value_ms = statistic_ms(metrics, metric, statistic);

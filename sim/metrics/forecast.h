@@ -83,6 +83,14 @@ struct Forecast {
 [[nodiscard]] SloTerm judge_slo(const Metrics& metrics, const std::string& metric, const std::string& statistic,
                                 double limit_ms);
 
+/// What the GPUs cost while the run lasts.
+struct Cost {
+  double per_hour = 0;
+  double total = 0;                      // of the run's duration
+  double per_million_output_tokens = 0;  // 0 where nothing was generated
+};
+[[nodiscard]] Cost cost_of_run(const Price& price, const Forecast& forecast);
+
 /// The statistic of a metric that an SloTerm names, in milliseconds.
 /// \throws InputError naming the known metrics or statistics
 [[nodiscard]] double statistic_ms(const Metrics& metrics, const std::string& metric, const std::string& statistic);

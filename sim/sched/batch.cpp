@@ -113,6 +113,8 @@ bool Batch::schedule_walking(Tokens cap) {
 bool Batch::grow_or_preempt(SeqIndex seq, Tokens tokens) {
   while (!allocator_.grow(sequences_[to_index(seq)].table, tokens)) {
     const SeqIndex victim = order_.victim(*this);
+    // Alone and still short of blocks: the pool cannot hold it. An engine that admits it again repeats this for ever.
+    if (running_ == 1) sequences_[to_index(seq)].exceeds_pool = true;
     preempt(victim);
     if (victim == seq) return false;
   }
@@ -139,7 +141,7 @@ void Batch::preempt(SeqIndex seq) {
 bool Batch::admit_front(Tokens n) {
   const SeqIndex seq = order_.front();
   Sequence& s = sequences_[to_index(seq)];
-  if (!allocator_.grow(s.table, s.computed + n)) return false;
+  if (s.exceeds_pool || !allocator_.grow(s.table, s.computed + n)) return false;
   enter(seq, n);
   return true;
 }

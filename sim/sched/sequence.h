@@ -26,6 +26,7 @@ struct Sequence {
   Tokens known;             // prompt and the outputs so far ("num_tokens"); stale while in the decode group, see Batch::known()
   Tokens computed;          // of these, with KV; stale likewise
   std::int32_t preemptions = 0;
+  bool exceeds_pool = false;      // had the pool to itself and found it too small
   std::uint64_t admitted_no = 0;  // order of admission: the order of the running list
   BlockTable table;
 };

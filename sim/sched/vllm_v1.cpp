@@ -10,9 +10,10 @@ namespace kvcast {
 namespace {
 
 struct Parameters {
-  std::int64_t max_num_seqs;
+  std::int64_t max_num_active_seqs;  // running at once; max_num_seqs unless set
   Tokens max_num_batched_tokens;
   Tokens long_prefill_token_threshold;  // 0: none
+  bool long_prefill_token_threshold_adaptive;
   bool enable_chunked_prefill;
   bool reserve_full_isl;
   double watermark;
@@ -26,7 +27,7 @@ class VllmV1 final : public Scheduler {
     batch.begin_step(parameters_.max_num_batched_tokens);
     const Tokens cap = chunk_cap(batch);
     if (!batch.schedule_running(cap)) return;  // after a preemption nobody is admitted in the same step
-    while (batch.budget() > Tokens{0} && batch.waiting() > 0 && batch.running() < parameters_.max_num_seqs) {
+    while (batch.budget() > Tokens{0} && batch.waiting() > 0 && batch.running() < parameters_.max_num_active_seqs) {
       if (!admit(batch, cap)) return;  // nobody overtakes the head of the queue
     }
   }
@@ -34,8 +35,11 @@ class VllmV1 final : public Scheduler {
  private:
   /// The long-prefill cap acts only when somebody else is there to profit from it.
   [[nodiscard]] Tokens chunk_cap(const Batch& batch) const {
-    const bool capped = parameters_.long_prefill_token_threshold > Tokens{0} && batch.running() + batch.waiting() > 1;
-    return capped ? parameters_.long_prefill_token_threshold : Tokens::max();
+    const std::int64_t inside = batch.running() + batch.waiting();
+    if (parameters_.long_prefill_token_threshold == Tokens{0} || inside <= 1) return Tokens::max();
+    const Tokens fair_share{parameters_.max_num_batched_tokens.value / inside};
+    return parameters_.long_prefill_token_threshold_adaptive ? std::max(parameters_.long_prefill_token_threshold, fair_share)
+                                                             : parameters_.long_prefill_token_threshold;
   }
 
   [[nodiscard]] bool admit(Batch& batch, Tokens cap) const {
@@ -62,14 +66,16 @@ class VllmV1 final : public Scheduler {
 
 SchedulerMaker make_vllm_v1(Config& engine, const EngineDefaults& defaults) {
   Parameters parameters{};
-  parameters.max_num_seqs = engine.get_int("max_num_seqs", {1, 1 << 20}, defaults.max_num_seqs);
+  const std::int64_t max_num_seqs = engine.get_int("max_num_seqs", {1, 1 << 20}, defaults.max_num_seqs);
+  parameters.max_num_active_seqs = engine.get_int("max_num_active_seqs", {1, max_num_seqs}, max_num_seqs);
   parameters.max_num_batched_tokens = Tokens{engine.get_int("max_num_batched_tokens", {1, 1 << 24}, defaults.max_num_batched_tokens)};
   parameters.enable_chunked_prefill = engine.get_bool("enable_chunked_prefill", true);
   parameters.long_prefill_token_threshold = Tokens{engine.get_int("long_prefill_token_threshold", {0, 1 << 24}, 0)};
+  parameters.long_prefill_token_threshold_adaptive = engine.get_bool("long_prefill_token_threshold_adaptive", false);
   parameters.reserve_full_isl = engine.get_bool("scheduler_reserve_full_isl", true);
   parameters.watermark = engine.get_real("watermark", {0.0, 0.99}, 0.0);
-  if (parameters.max_num_batched_tokens.value < parameters.max_num_seqs) {
-    engine.fail("max_num_batched_tokens", "must be at least max_num_seqs (" + std::to_string(parameters.max_num_seqs) + "), as in vLLM");
+  if (parameters.max_num_batched_tokens.value < max_num_seqs) {
+    engine.fail("max_num_batched_tokens", "must be at least max_num_seqs (" + std::to_string(max_num_seqs) + "), as in vLLM");
   }
   if (!parameters.enable_chunked_prefill && parameters.max_num_batched_tokens < defaults.max_model_len) {
     engine.fail("max_num_batched_tokens", "must be at least max_model_len (" + std::to_string(defaults.max_model_len.value) +

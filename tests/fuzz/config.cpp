@@ -1,4 +1,5 @@
-// Config: any bytes as a scenario file (and, from the first line, as a --set argument), read by every kind of read.
+// Config: any bytes as a scenario file (and, from the first line, as a --set argument), read by every kind of
+// read.
 #include "sim/base/config.h"
 
 #include <cstddef>

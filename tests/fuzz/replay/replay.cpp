@@ -1,4 +1,5 @@
-// Runs a fuzzer's entry over every file of the folders given, in order of name, without libFuzzer: any compiler, any machine.
+// Runs a fuzzer's entry over every file of the folders given, in order of name, without libFuzzer: any
+// compiler, any machine.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

@@ -1,0 +1,196 @@
+// Result files for programs. Key names are those of `vllm bench serve`; nlohmann prints the shortest text that reads back to the same double, so
+// equal runs give equal bytes. No wall-clock time, no host, no command line.
+#include <nlohmann/json.hpp>
+
+#include "reports/format.h"
+#include "reports/report.h"
+
+namespace kvcast {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kSchemaVersion = 1;
+
+/// Unknown is null, never 0.
+Json known_if(bool known, double value) { return known ? Json(value) : Json(nullptr); }
+
+void add_latencies(Json& json, const Metrics& metrics) {
+  for (const LatencyText& text : kLatencies) {
+    const LatencySummary& summary = metrics.*text.summary;
+    const std::string suffix = std::string("_") + text.key + "_ms";
+    const bool measured = summary.count > 0;
+    json["mean" + suffix] = known_if(measured, summary.mean);
+    json["median" + suffix] = known_if(measured, summary.median);
+    json["std" + suffix] = known_if(measured, summary.std);
+    json["p50" + suffix] = known_if(measured, summary.p50);
+    json["p90" + suffix] = known_if(measured, summary.p90);
+    json["p95" + suffix] = known_if(measured, summary.p95);
+    json["p99" + suffix] = known_if(measured, summary.p99);
+  }
+  Json errors = Json::object();
+  for (const LatencyText& text : kLatencies) {
+    if ((metrics.*text.summary).relative_error_max > 0) errors[text.key] = (metrics.*text.summary).relative_error_max;
+  }
+  json["percentile_relative_error_max"] = std::move(errors);
+}
+
+Json kv_of(const Forecast& forecast) {
+  const Metrics& metrics = forecast.metrics;
+  const DeploymentFacts& facts = forecast.facts;
+  const bool sampled = metrics.scrapes > 0;
+  Json kv;
+  kv["bytes_per_token"] = facts.kv_bytes_per_token;
+  kv["blocks_total"] = facts.blocks_total;
+  kv["block_size"] = facts.tokens_per_block();
+  kv["tokens_total"] = facts.tokens_total();
+  kv["usage_mean"] = known_if(sampled, metrics.kv_usage_mean);
+  kv["usage_peak"] = metrics.kv_usage_peak;
+  kv["waste_mean"] = known_if(sampled, metrics.kv_waste_mean);
+  kv["external_fragmentation_mean"] = known_if(sampled, metrics.kv_external_fragmentation_mean);
+  kv["preemptions"] = metrics.preemptions;
+  kv["recomputed_tokens"] = metrics.recomputed_tokens;
+  kv["prefix_hit_rate_tokens"] = metrics.prefix_hit_rate_tokens;
+  kv["tiers"] = Json::array();
+  return kv;
+}
+
+Json gpu_of(const Forecast& forecast) {
+  const Metrics& metrics = forecast.metrics;
+  Json gpu;
+  gpu["count"] = forecast.facts.gpus;
+  gpu["busy_fraction"] = metrics.gpu_busy_fraction;
+  gpu["hbm_fraction"] = known_if(forecast.facts.hbm_bytes_per_s > 0, metrics.gpu_hbm_fraction);
+  gpu["flop_fraction"] = known_if(forecast.facts.flop_per_s > 0, metrics.gpu_flop_fraction);
+  return gpu;
+}
+
+Json slo_of(const Forecast& forecast) {
+  Json terms = Json::array();
+  for (const SloTerm& term : forecast.slo) {
+    terms.push_back({{"metric", term.metric},
+                     {"statistic", term.statistic},
+                     {"limit_ms", term.limit_ms},
+                     {"value_ms", term.value_ms},
+                     {"met", term.met}});
+  }
+  return {{"met", slo_met(forecast)}, {"terms", std::move(terms)}};
+}
+
+Json cost_of(const Price& price, const Forecast& forecast) {
+  const Cost cost = cost_of_run(price, forecast);
+  Json json;
+  json["currency"] = price.currency;
+  json["price_per_gpu_hour"] = price.per_gpu_hour;
+  json["per_hour"] = cost.per_hour;
+  json["total"] = cost.total;
+  json["per_million_output_tokens"] = known_if(forecast.metrics.total_output_tokens > 0, cost.per_million_output_tokens);
+  json["source"] = price.source;
+  return json;
+}
+
+Json assumptions_of(const std::vector<Assumption>& assumptions) {
+  Json list = Json::array();
+  for (const Assumption& assumption : assumptions) {
+    list.push_back({{"text", assumption.text}, {"source", assumption.source}});
+  }
+  return list;
+}
+
+Json inputs_of(const std::vector<InputHash>& inputs) {
+  Json map = Json::object();
+  for (const InputHash& input : inputs) map[input.path] = input.hash;
+  return map;
+}
+
+Json budget_of(const std::vector<BudgetLine>& budget) {
+  Json list = Json::array();
+  for (const BudgetLine& line : budget) {
+    list.push_back({{"item", line.item}, {"bytes", line.bytes}, {"source", line.source}});
+  }
+  return list;
+}
+
+std::string text_of(const Json& json) {
+  // Bytes that are not UTF-8 (a path may hold any) become U+FFFD instead of an exception.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+std::string to_json(const Forecast& forecast) {
+  const Metrics& metrics = forecast.metrics;
+  Json json;
+  json["schema_version"] = kSchemaVersion;
+  json["completed"] = metrics.completed;
+  json["failed"] = metrics.failed;
+  json["duration"] = metrics.duration_s;
+  json["total_input_tokens"] = metrics.total_input_tokens;
+  json["total_output_tokens"] = metrics.total_output_tokens;
+  json["request_throughput"] = metrics.request_throughput;
+  json["output_throughput"] = metrics.output_throughput;
+  json["total_token_throughput"] = metrics.total_token_throughput;
+  json["request_goodput"] = known_if(metrics.has_slo, metrics.request_goodput);
+  add_latencies(json, metrics);
+  json["max_concurrent_requests"] = metrics.scrapes > 0 ? Json(metrics.max_concurrent_requests) : Json(nullptr);
+  json["rejected_too_long"] = metrics.rejected_too_long;
+  json["rejected_never_fits"] = metrics.rejected_never_fits;
+  json["unfinished"] = metrics.unfinished;
+  json["stuck_request"] = metrics.stuck ? Json(metrics.stuck_request) : Json(nullptr);
+  json["kv"] = kv_of(forecast);
+  json["gpu"] = gpu_of(forecast);
+  json["steps"] = {{"count", metrics.steps}, {"mean_tokens", metrics.mean_batch_tokens}};
+  if (!forecast.slo.empty()) json["slo"] = slo_of(forecast);
+  if (forecast.price) json["cost"] = cost_of(*forecast.price, forecast);
+  json["verdict"] = verdict_of(forecast);
+  json["notes"] = forecast.notes;
+  json["timer"] = {{"description", forecast.timer}, {"calibrated", forecast.calibrated}};
+  if (!forecast.budget.empty()) json["budget"] = budget_of(forecast.budget);
+  json["assumptions"] = assumptions_of(forecast.assumptions);
+  json["seed"] = forecast.seed;
+  json["version"] = forecast.version;
+  json["inputs"] = inputs_of(forecast.inputs);
+  return text_of(json);
+}
+
+std::string to_json(const MemoryForecast& report) {
+  Json json;
+  json["schema_version"] = kSchemaVersion;
+  json["status"] = report.fits ? "ok" : "refused";
+  json["message"] = report.message;
+  json["warnings"] = report.warnings;
+  json["max_model_len"] = report.max_model_len;
+  json["fits_max_model_len"] = report.fits_max_model_len;
+  const MemoryForecast::Weights& weights = report.weights;
+  json["weights"] = {{"parameters", weights.parameters},
+                     {"bytes_per_rank", weights.bytes_per_rank},
+                     {"buffer_bytes", weights.buffer_bytes},
+                     {"mla_absorbed_bytes", weights.mla_absorbed_bytes},
+                     {"draft_bytes", weights.draft_bytes},
+                     {"loaded_bytes", weights.loaded_bytes}};
+  const MemoryForecast::Kv& kv = report.kv;
+  Json groups = Json::array();
+  for (const KvGroupLine& group : kv.groups) {
+    groups.push_back({{"kind", group.kind},
+                      {"layers", group.layers},
+                      {"block_size", group.block_size},
+                      {"page_bytes", group.page_bytes}});
+  }
+  json["kv"] = {{"dtype", kv.dtype},
+                {"bytes_per_token", kv.bytes_per_token},
+                {"bytes_per_block", kv.bytes_per_block},
+                {"state_bytes_per_sequence", kv.state_bytes_per_sequence},
+                {"blocks_total", kv.blocks_total},
+                {"blocks_usable", kv.blocks_usable},
+                {"tokens_total", kv.tokens_total},
+                {"tokens_capacity", kv.tokens_capacity},
+                {"max_concurrency", kv.max_concurrency},
+                {"groups", std::move(groups)}};
+  json["budget"] = budget_of(report.budget);
+  json["assumptions"] = assumptions_of(report.assumptions);
+  json["version"] = report.version;
+  json["inputs"] = inputs_of(report.inputs);
+  return text_of(json);
+}
+
+}  // namespace kvcast
