@@ -15,6 +15,12 @@ enum class TokenFormula : std::uint8_t {
   blocks_per_groups,  // floor(num_blocks / groups) x block_size: vLLM up to about 0.20, wrong for hybrids (vLLM issue 40691)
 };
 
+/// How the sampler of the profiling run works on logits; decides what it allocates per logit.
+enum class SamplerKernel : std::uint8_t {
+  sort,   // PyTorch's sort of the whole vocabulary
+  fused,  // FlashInfer's or Triton's kernel: softmax and masking only
+};
+
 /// Defaults of one engine version on one GPU. Every one can be set in the scenario; the output says which were assumed.
 struct EngineProfile {
   std::string name;          // "vllm-0.32"
@@ -25,14 +31,20 @@ struct EngineProfile {
   std::int64_t max_num_seqs = 0;
   std::int64_t max_num_batched_tokens = 0;
   std::int64_t block_size = 0;             // smallest that the default attention backend takes, tokens
+  std::int64_t mla_block_size = 0;         // the same for latent attention
   bool subtracts_cuda_graphs = false;      // the CUDA-graph estimate is taken off the KV budget
   bool async_scheduling = false;
   bool enable_prefix_caching = false;
+  bool enable_prefix_caching_recurrent = false;  // the same for models with recurrent layers
   bool enable_chunked_prefill = false;
   bool hybrid_kv_cache_manager = false;
   bool async_doubles_window = false;       // concurrency counts the tokens of two batches in flight (KV rule 27)
   bool null_block = false;                 // one block of the pool is never handed out
-  bool admits_unfit_length = false;        // starts although one request of max_model_len does not fit (vLLM V0 warned only)
+  bool checks_length = false;              // refuses to start when one request of max_model_len does not fit
+  bool checks_null_block = false;          // that check puts the null block aside (fixed in vLLM pull request 47272)
+  bool chunked_local_hybrid = false;       // chunked-local layers get groups of their own; else they are sized as full attention
+  bool state_checkpoints = false;          // recurrent layers hold one more block for a prefill checkpoint (KV rule 26)
+  SamplerKernel sampler = SamplerKernel::fused;
   TokenFormula token_formula = TokenFormula::concurrency;
   std::string scheduler;                   // name in the catalogue of schedulers
   std::string allocator;

@@ -23,6 +23,14 @@ struct JsonValue {
   int line = 0;                   // 0: not from a file
   int column = 0;
 
+  // Out of line: inside the class clang 14 would need the size of a member pair that is not complete yet.
+  JsonValue();
+  JsonValue(const JsonValue&);
+  JsonValue(JsonValue&&) noexcept;
+  JsonValue& operator=(const JsonValue&);
+  JsonValue& operator=(JsonValue&&) noexcept;
+  ~JsonValue();
+
   /// Member of an object; nullptr where it is absent or this is no object.
   [[nodiscard]] const JsonValue* find(std::string_view key) const;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sim/base/error.h"
+#include "sim/base/units.h"
 
 namespace kvcast {
 namespace {

@@ -4,6 +4,7 @@
 
 #include "hwmodels/model_families.h"
 #include "sim/base/error.h"
+#include "sim/base/units.h"
 
 namespace kvcast {
 namespace {

@@ -68,8 +68,8 @@ void read_dtype(const FamilyInput& input) {
     }
     break;
   }
-  // Engines run float32 checkpoints in half precision.
-  spec.dtype = dtype == "float32" ? "float16" : dtype;
+  // Engines load float32 checkpoints in half precision unless told otherwise.
+  spec.dtype = dtype == "float32" ? "bfloat16" : dtype;
   spec.dtype_bytes = 2;
 }
 
@@ -149,7 +149,8 @@ ModelSpec parse_model(std::string_view json, const std::string& name, const Mode
   } else if (spec.weights_refused.empty()) {
     spec.weights_refused = "vocab_size is not in the file";
   }
-  spec.tied_embeddings = input.text.boolean_or("tie_word_embeddings", input.root.boolean_or("tie_word_embeddings", false));
+  const bool tied_by_class = spec.model_type.rfind("gemma", 0) == 0;  // the class's default, where files leave it out
+  spec.tied_embeddings = input.text.boolean_or("tie_word_embeddings", input.root.boolean_or("tie_word_embeddings", tied_by_class));
   family.read(input);
   read_vision(input);
   return spec;

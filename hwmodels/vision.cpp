@@ -62,6 +62,8 @@ VisionShape gemma4_vision(const HfConfig& config, std::int64_t text_hidden) {
   const std::int64_t patch = config.integer("patch_size", 1, 256);
   vision.parameters = layers * (hidden * head_dim * 2 * (vision.heads + kv_heads) + 2 * head_dim + 3 * hidden * intermediate + 4 * hidden);
   vision.parameters += 3 * patch * patch * hidden + 2 * config.integer("position_embedding_size", 1) * hidden + hidden * text_hidden;
+  constexpr std::int64_t kLayerBuffers = 176;  // as vLLM 0.32's tower has them; and one embedding scale
+  vision.buffer_bytes = layers * kLayerBuffers + 2;
   return vision;
 }
 

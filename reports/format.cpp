@@ -12,14 +12,15 @@ namespace kvcast {
 namespace {
 
 /// Thousands separators for the digits before the point.
-std::string separate(std::string digits) {
+std::string separate(const std::string& digits) {
   const std::size_t first = digits[0] == '-' ? 1 : 0;
-  std::size_t end = std::min(digits.find('.'), digits.size());
-  while (end > first + 3) {
-    end -= 3;
-    digits.insert(end, ",");
+  const std::size_t point = std::min(digits.find('.'), digits.size());
+  std::string result;
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    if (i > first && i < point && (point - i) % 3 == 0) result += ',';
+    result += digits[i];
   }
-  return digits;
+  return result;
 }
 
 struct Unit {
@@ -50,17 +51,21 @@ std::string significant(double value) {
 }
 
 std::string latency(double ms) {
+  const auto text = [](double value) {
+    return value == std::floor(value) ? fixed(value, 0) : significant(value);
+  };
   constexpr double kSecond = 1000;
   constexpr double kMinute = 60 * kSecond;
   constexpr double kHour = 60 * kMinute;
-  if (ms < 10 * kSecond) return significant(ms) + " ms";
-  if (ms < 10 * kMinute) return significant(ms / kSecond) + " s";
-  if (ms < 2 * kHour) return significant(ms / kMinute) + " min";
-  return significant(ms / kHour) + " h";
+  if (ms < 10 * kSecond) return text(ms) + " ms";
+  if (ms < 10 * kMinute) return text(ms / kSecond) + " s";
+  if (ms < 2 * kHour) return text(ms / kMinute) + " min";
+  return text(ms / kHour) + " h";
 }
 
 std::string bytes(std::int64_t value) {
-  static constexpr std::array<Unit, 4> kUnits{{{0x1p40, "TiB"}, {0x1p30, "GiB"}, {0x1p20, "MiB"}, {0x1p10, "KiB"}}};
+  static constexpr std::array<Unit, 4> kUnits{
+      {{0x1p40, "TiB"}, {0x1p30, "GiB"}, {0x1p20, "MiB"}, {0x1p10, "KiB"}}};
   const auto size = std::abs(static_cast<double>(value));
   for (const Unit& unit : kUnits) {
     if (size >= unit.size) return fixed(static_cast<double>(value) / unit.size, 2) + " " + unit.name;

@@ -22,7 +22,8 @@ namespace kvcast {
 /// "42.1 %" of a fraction.
 [[nodiscard]] std::string percent(double fraction);
 
-/// `text` broken at spaces into lines of at most `columns`; continuation lines start with `indent` spaces. A longer word stands alone.
+/// `text` broken at spaces into lines of at most `columns`; continuation lines start with `indent` spaces. A
+/// longer word stands alone.
 [[nodiscard]] std::string wrapped(std::string_view text, std::size_t columns, std::size_t indent);
 
 /// A latency's names and its definition, printed next to every number because the field's tools disagree.
@@ -35,7 +36,8 @@ struct LatencyText {
 };
 inline constexpr LatencyText kLatencies[] = {
     {&Metrics::ttft, "ttft", "TTFT", "Time to First Token", "first token - arrival, queueing included"},
-    {&Metrics::tpot, "tpot", "TPOT", "Time per Output Token (excl. 1st token)", "(last token - first token) / (N - 1), N > 1"},
+    {&Metrics::tpot, "tpot", "TPOT", "Time per Output Token (excl. 1st token)",
+     "(last token - first token) / (N - 1), N > 1"},
     {&Metrics::itl, "itl", "ITL", "Inter-token Latency", "all gaps between tokens of all requests, pooled"},
     {&Metrics::e2el, "e2el", "E2EL", "End-to-end Latency", "last token - arrival"},
     {&Metrics::queue, "queue", "Queue", "Queue Time", "first scheduled - arrival"},

@@ -1,5 +1,6 @@
-// Result files for programs. Key names are those of `vllm bench serve`; nlohmann prints the shortest text that reads back to the same double, so
-// equal runs give equal bytes. No wall-clock time, no host, no command line.
+// Result files for programs. Key names are those of `vllm bench serve`; nlohmann prints the shortest text
+// that reads back to the same double, so equal runs give equal bytes. No wall-clock time, no host, no command
+// line.
 #include <nlohmann/json.hpp>
 
 #include "reports/format.h"
@@ -30,7 +31,8 @@ void add_latencies(Json& json, const Metrics& metrics) {
   }
   Json errors = Json::object();
   for (const LatencyText& text : kLatencies) {
-    if ((metrics.*text.summary).relative_error_max > 0) errors[text.key] = (metrics.*text.summary).relative_error_max;
+    if ((metrics.*text.summary).relative_error_max > 0)
+      errors[text.key] = (metrics.*text.summary).relative_error_max;
   }
   json["percentile_relative_error_max"] = std::move(errors);
 }
@@ -84,7 +86,8 @@ Json cost_of(const Price& price, const Forecast& forecast) {
   json["price_per_gpu_hour"] = price.per_gpu_hour;
   json["per_hour"] = cost.per_hour;
   json["total"] = cost.total;
-  json["per_million_output_tokens"] = known_if(forecast.metrics.total_output_tokens > 0, cost.per_million_output_tokens);
+  json["per_million_output_tokens"] =
+      known_if(forecast.metrics.total_output_tokens > 0, cost.per_million_output_tokens);
   json["source"] = price.source;
   return json;
 }
@@ -132,7 +135,8 @@ std::string to_json(const Forecast& forecast) {
   json["total_token_throughput"] = metrics.total_token_throughput;
   json["request_goodput"] = known_if(metrics.has_slo, metrics.request_goodput);
   add_latencies(json, metrics);
-  json["max_concurrent_requests"] = metrics.scrapes > 0 ? Json(metrics.max_concurrent_requests) : Json(nullptr);
+  json["max_concurrent_requests"] =
+      metrics.scrapes > 0 ? Json(metrics.max_concurrent_requests) : Json(nullptr);
   json["rejected_too_long"] = metrics.rejected_too_long;
   json["rejected_never_fits"] = metrics.rejected_never_fits;
   json["unfinished"] = metrics.unfinished;
@@ -162,12 +166,10 @@ std::string to_json(const MemoryForecast& report) {
   json["max_model_len"] = report.max_model_len;
   json["fits_max_model_len"] = report.fits_max_model_len;
   const MemoryForecast::Weights& weights = report.weights;
-  json["weights"] = {{"parameters", weights.parameters},
-                     {"bytes_per_rank", weights.bytes_per_rank},
-                     {"buffer_bytes", weights.buffer_bytes},
-                     {"mla_absorbed_bytes", weights.mla_absorbed_bytes},
-                     {"draft_bytes", weights.draft_bytes},
-                     {"loaded_bytes", weights.loaded_bytes}};
+  json["weights"] = {
+      {"parameters", weights.parameters},     {"bytes_per_rank", weights.bytes_per_rank},
+      {"buffer_bytes", weights.buffer_bytes}, {"mla_absorbed_bytes", weights.mla_absorbed_bytes},
+      {"draft_bytes", weights.draft_bytes},   {"loaded_bytes", weights.loaded_bytes}};
   const MemoryForecast::Kv& kv = report.kv;
   Json groups = Json::array();
   for (const KvGroupLine& group : kv.groups) {

@@ -23,8 +23,8 @@ std::string cell(const std::string& text) {
 
 std::string setup(const Forecast& forecast) {
   const std::pair<const char*, const std::string*> rows[] = {
-      {"Model", &forecast.model},       {"GPU", &forecast.gpu},           {"Cluster", &forecast.cluster},
-      {"Engine", &forecast.engine},     {"Workload", &forecast.workload}, {"Step times", &forecast.timer},
+      {"Model", &forecast.model},   {"GPU", &forecast.gpu},           {"Cluster", &forecast.cluster},
+      {"Engine", &forecast.engine}, {"Workload", &forecast.workload}, {"Step times", &forecast.timer},
   };
   std::string text = "| | |\n|---|---|\n";
   for (const auto& [name, value] : rows) {
@@ -48,7 +48,8 @@ std::string numbers(const Forecast& forecast) {
   row("output throughput", significant(metrics.output_throughput) + " tok/s", "");
   row("total throughput", significant(metrics.total_token_throughput) + " tok/s", "input + output");
   if (forecast.facts.blocks_total > 0) {
-    if (metrics.scrapes > 0) row("KV usage, mean", percent(metrics.kv_usage_mean), "of all blocks, over the run");
+    if (metrics.scrapes > 0)
+      row("KV usage, mean", percent(metrics.kv_usage_mean), "of all blocks, over the run");
     row("KV usage, peak", percent(metrics.kv_usage_peak), "each replica at its own peak");
     row("preemptions", grouped(metrics.preemptions), "");
   }
@@ -56,18 +57,21 @@ std::string numbers(const Forecast& forecast) {
   if (forecast.price) {
     const Cost cost = cost_of_run(*forecast.price, forecast);
     row("cost per million output tokens",
-        fixed(cost.per_million_output_tokens, 2) + " " + cell(forecast.price->currency), "GPUs only, at this load");
+        fixed(cost.per_million_output_tokens, 2) + " " + cell(forecast.price->currency),
+        "GPUs only, at this load");
   }
   return text + "\n";
 }
 
 std::string latencies(const Metrics& metrics) {
-  std::string text = "| ms | mean | p50 | p90 | p95 | p99 | definition |\n|---|---:|---:|---:|---:|---:|---|\n";
+  std::string text =
+      "| ms | mean | p50 | p90 | p95 | p99 | definition |\n|---|---:|---:|---:|---:|---:|---|\n";
   for (const LatencyText& entry : kLatencies) {
     const LatencySummary& summary = metrics.*entry.summary;
     if (summary.count == 0) continue;
     std::string definition = entry.definition;
-    if (summary.relative_error_max > 0) definition += fmt::format("; within {:.2f} %", 100 * summary.relative_error_max);
+    if (summary.relative_error_max > 0)
+      definition += fmt::format("; within {:.2f} %", 100 * summary.relative_error_max);
     text += fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", entry.name, significant(summary.mean),
                         significant(summary.p50), significant(summary.p90), significant(summary.p95),
                         significant(summary.p99), definition);
@@ -80,12 +84,14 @@ std::string provenance(const Forecast& forecast) {
   if (!forecast.assumptions.empty()) {
     text += "<details><summary>Assumptions</summary>\n\n";
     for (const Assumption& assumption : forecast.assumptions) {
-      text += "- " + cell(assumption.text) + (assumption.source.empty() ? "" : " (" + cell(assumption.source) + ")") + "\n";
+      text += "- " + cell(assumption.text) +
+              (assumption.source.empty() ? "" : " (" + cell(assumption.source) + ")") + "\n";
     }
     text += "\n</details>\n\n";
   }
   text += fmt::format("kvcast {}, seed {}", cell(forecast.version), forecast.seed);
-  for (const InputHash& input : forecast.inputs) text += fmt::format(", {} `{}`", cell(input.path), input.hash);
+  for (const InputHash& input : forecast.inputs)
+    text += fmt::format(", {} `{}`", cell(input.path), input.hash);
   return text + "\n";
 }
 

@@ -28,31 +28,41 @@ void add_budget(TextTable& table, const MemoryForecast& report) {
   table.line("= KV cache", fmt::format("{:>10}", gib(left)), "what remains");
 }
 
+/// Bytes as people read them, the exact count beside.
+void add_bytes(TextTable& table, const std::string& label, std::int64_t value,
+               const std::string& remark = "") {
+  table.line(label, bytes(value), grouped(value) + " B" + (remark.empty() ? "" : ", " + remark));
+}
+
 void add_weights(TextTable& table, const MemoryForecast::Weights& weights) {
   table.section("Weights", '-', "per rank");
-  table.line("Parameters of the model:", grouped(weights.parameters));
-  table.line("Parameter bytes:", grouped(weights.bytes_per_rank), bytes(weights.bytes_per_rank));
-  if (weights.buffer_bytes > 0) table.line("Buffer bytes:", grouped(weights.buffer_bytes), "rotary tables, index maps");
+  table.line("Parameters of the model (billion):", fixed(static_cast<double>(weights.parameters) / 1e9, 3),
+             grouped(weights.parameters));
+  add_bytes(table, "Parameters on this rank:", weights.bytes_per_rank);
+  if (weights.buffer_bytes > 0)
+    add_bytes(table, "Buffers:", weights.buffer_bytes, "rotary tables, index maps");
   if (weights.mla_absorbed_bytes > 0) {
-    table.line("Absorbed MLA bytes:", grouped(weights.mla_absorbed_bytes), "copies of kv_b_proj made after loading");
+    add_bytes(table, "Absorbed MLA:", weights.mla_absorbed_bytes, "copies of kv_b_proj made after loading");
   }
-  if (weights.draft_bytes > 0) table.line("Draft model bytes:", grouped(weights.draft_bytes));
-  table.line("Loaded bytes:", grouped(weights.loaded_bytes), bytes(weights.loaded_bytes));
+  if (weights.draft_bytes > 0) add_bytes(table, "Draft model:", weights.draft_bytes);
+  add_bytes(table, "Loaded:", weights.loaded_bytes, "the sum");
 }
 
 void add_kv(TextTable& table, const MemoryForecast& report) {
   const MemoryForecast::Kv& kv = report.kv;
   table.section("KV Cache", '-', kv.dtype.empty() ? "per rank" : "per rank, " + kv.dtype);
-  table.line("Bytes per token:", grouped(kv.bytes_per_token), bytes(kv.bytes_per_token));
+  add_bytes(table, "Per token:", kv.bytes_per_token);
   if (kv.state_bytes_per_sequence > 0) {
-    table.line("State bytes per sequence:", grouped(kv.state_bytes_per_sequence), "recurrent layers, whatever the length");
+    add_bytes(table, "State per sequence:", kv.state_bytes_per_sequence,
+              "recurrent layers, whatever the length");
   }
-  table.line("Bytes per block:", grouped(kv.bytes_per_block), bytes(kv.bytes_per_block));
+  add_bytes(table, "Per block:", kv.bytes_per_block);
   for (const KvGroupLine& group : kv.groups) {
-    table.line(fmt::format("  {} layers, {}:", grouped(group.layers), group.kind), grouped(group.page_bytes),
-               fmt::format("bytes a page of {} tokens", grouped(group.block_size)));
+    add_bytes(table, fmt::format("  {} layers, {}:", grouped(group.layers), group.kind), group.page_bytes,
+              fmt::format("a page of {} tokens", grouped(group.block_size)));
   }
-  table.line("Blocks:", grouped(kv.blocks_total), grouped(kv.blocks_usable) + " usable, without the null block");
+  table.line("Blocks:", grouped(kv.blocks_total),
+             grouped(kv.blocks_usable) + " usable, without the null block");
   table.line("Tokens:", grouped(kv.tokens_total), "as the engine reports it");
   table.line("Tokens that fit:", grouped(kv.tokens_capacity), "in requests of max_model_len");
   table.line("Maximum concurrency:", fixed(kv.max_concurrency, 2),
@@ -71,7 +81,8 @@ void add_verdict(TextTable& table, const MemoryForecast& report) {
   } else {
     table.paragraph("Does not fit: " + report.message, TextTable::kBad, 2);
   }
-  for (const std::string& warning : report.warnings) table.paragraph("warning: " + warning, TextTable::kWarn, 2);
+  for (const std::string& warning : report.warnings)
+    table.paragraph("warning: " + warning, TextTable::kWarn, 2);
   for (const Assumption& assumption : report.assumptions) {
     const std::string source = assumption.source.empty() ? "" : " (" + assumption.source + ")";
     table.paragraph("assumed: " + assumption.text + source, TextTable::kPlain, 2);

@@ -11,20 +11,25 @@
 namespace kvcast {
 namespace {
 
-constexpr double kPatience = 1.0;       // seconds before the first line
-constexpr double kRedrawEvery = 0.1;    // seconds
+constexpr double kPatience = 1.0;     // seconds before the first line
+constexpr double kRedrawEvery = 0.1;  // seconds
 
 double first_draw(ProgressMode mode) {
   const bool terminal = isatty(fileno(stderr)) != 0;
   switch (mode) {
-    case ProgressMode::automatic: return terminal ? kPatience : std::numeric_limits<double>::infinity();
-    case ProgressMode::on: return 0;
-    case ProgressMode::off: break;
+    case ProgressMode::automatic:
+      return terminal ? kPatience : std::numeric_limits<double>::infinity();
+    case ProgressMode::on:
+      return 0;
+    case ProgressMode::off:
+      break;
   }
   return std::numeric_limits<double>::infinity();
 }
 
-double seconds(std::chrono::steady_clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
+double seconds(std::chrono::steady_clock::duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
 
 /// "0:07", "12:34", "3:00:00"
 std::string clock_text(double total_s) {
@@ -38,7 +43,11 @@ std::string clock_text(double total_s) {
 }  // namespace
 
 Progress::Progress(ProgressMode mode, std::int64_t total, std::string unit)
-    : total_(total), unit_(std::move(unit)), first_draw_s_(first_draw(mode)), start_(Clock::now()), last_draw_(start_) {}
+    : total_(total),
+      unit_(std::move(unit)),
+      first_draw_s_(first_draw(mode)),
+      start_(Clock::now()),
+      last_draw_(start_) {}
 
 void Progress::update(std::int64_t done) {
   const Clock::time_point now = Clock::now();
@@ -67,7 +76,8 @@ std::string Progress::line(std::int64_t done, double elapsed_s) const {
   const std::string bar = std::string(filled, '#') + std::string(kCells - filled, '.');
   const double left_s = rate > 0 ? static_cast<double>(std::max<std::int64_t>(0, total_ - done)) / rate : 0;
   const std::string left = rate > 0 ? clock_text(left_s) + " left" : "";
-  return fmt::format("[{}] {:3.0f} %  {} of {}  {}  {}", bar, 100 * share, grouped(done), grouped(total_), speed, left);
+  return fmt::format("[{}] {:3.0f} %  {} of {}  {}  {}", bar, 100 * share, grouped(done), grouped(total_),
+                     speed, left);
 }
 
 }  // namespace kvcast

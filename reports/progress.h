@@ -1,4 +1,5 @@
-/// A progress line on stderr: share done, rate and time left. The only place that looks at a wall clock, and nothing of it reaches a result.
+/// A progress line on stderr: share done, rate and time left. The only place that looks at a wall clock, and
+/// nothing of it reaches a result.
 #pragma once
 
 #include <chrono>
@@ -10,8 +11,9 @@ namespace kvcast {
 
 enum class ProgressMode { automatic, on, off };
 
-/// Contract: update() is cheap (one clock read) and draws at most ten times a second. In automatic mode nothing is drawn when stderr is
-/// not a terminal or before the work has run for a second. clear() (or the destructor) removes the line.
+/// Contract: update() is cheap (one clock read) and draws at most ten times a second. In automatic mode
+/// nothing is drawn when stderr is not a terminal or before the work has run for a second. clear() (or the
+/// destructor) removes the line.
 class Progress {
  public:
   /// \param total 0: unknown, then only the count and the rate are shown

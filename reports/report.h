@@ -1,4 +1,5 @@
-/// The writers: a Forecast (sim/metrics/forecast.h) or a MemoryForecast in, text out. All are pure and deterministic.
+/// The writers: a Forecast (sim/metrics/forecast.h) or a MemoryForecast in, text out. All are pure and
+/// deterministic.
 #pragma once
 
 #include <cstdint>
@@ -32,9 +33,10 @@ void write_table(std::FILE* out, const Forecast& forecast, bool color);
 /// One sentence: does it meet the SLO, what it serves, at which latency.
 [[nodiscard]] std::string verdict_of(const Forecast& forecast);
 
-/// Writes one row a request: CSV where the path ends in .csv, else JSON lines that kvcast reads again as a trace. Rows come out in order of
-/// arrival (id), whatever the order of the ends; only rows that wait for an earlier one are held in memory.
-/// Contract: every id is reported once; calls are serialised by the caller; close() (or the destructor, which cannot report errors) ends it.
+/// Writes one row a request: CSV where the path ends in .csv, else JSON lines that kvcast reads again as a
+/// trace. Rows come out in order of arrival (id), whatever the order of the ends; only rows that wait for an
+/// earlier one are held in memory. Contract: every id is reported once; calls are serialised by the caller;
+/// close() (or the destructor, which cannot report errors) ends it.
 class RequestWriter : public RequestObserver {
  public:
   /// Writes what is still held, and closes. \throws InputError when the file cannot be written
@@ -60,7 +62,7 @@ struct MemoryForecast {
   std::string message;                      // why it is refused and what would fit; empty where it fits
   std::vector<std::string> warnings;        // starts, but may hang or starve
   std::int64_t max_model_len = 0;
-  std::int64_t fits_max_model_len = 0;      // longest request that passes the engine's check; 0: none
+  std::int64_t fits_max_model_len = 0;  // longest request that passes the engine's check; 0: none
 
   struct Weights {
     std::int64_t parameters = 0;      // of the whole model
@@ -68,14 +70,14 @@ struct MemoryForecast {
     std::int64_t buffer_bytes = 0;
     std::int64_t mla_absorbed_bytes = 0;
     std::int64_t draft_bytes = 0;
-    std::int64_t loaded_bytes = 0;    // the sum
+    std::int64_t loaded_bytes = 0;  // the sum
   } weights;
   struct Kv {
     std::string dtype;
     std::int64_t bytes_per_token = 0;
     std::int64_t bytes_per_block = 0;
     std::int64_t state_bytes_per_sequence = 0;
-    std::int64_t blocks_total = 0;     // as vLLM logs it, null block included
+    std::int64_t blocks_total = 0;  // as vLLM logs it, null block included
     std::int64_t blocks_usable = 0;
     std::int64_t tokens_total = 0;     // the figure that the engine reports
     std::int64_t tokens_capacity = 0;  // what really fits

@@ -1,4 +1,5 @@
-// --requests FILE: one row a request, in order of arrival. The JSON lines are kvcast's own trace format with the outcome added.
+// --requests FILE: one row a request, in order of arrival. The JSON lines are kvcast's own trace format with
+// the outcome added.
 #include <fmt/format.h>
 
 #include <cerrno>
@@ -14,10 +15,14 @@ namespace {
 
 const char* name_of(Outcome outcome) {
   switch (outcome) {
-    case Outcome::completed: return "completed";
-    case Outcome::rejected_too_long: return "rejected_too_long";
-    case Outcome::rejected_never_fits: return "rejected_never_fits";
-    case Outcome::unfinished: return "unfinished";
+    case Outcome::completed:
+      return "completed";
+    case Outcome::rejected_too_long:
+      return "rejected_too_long";
+    case Outcome::rejected_never_fits:
+      return "rejected_never_fits";
+    case Outcome::unfinished:
+      return "unfinished";
   }
   KVCAST_CHECK(false);
 }
@@ -76,7 +81,8 @@ std::int64_t output_of(const RequestRow& row) { return std::max(row.output_asked
 
 /// A request waits in a queue from its arrival on, unless it was refused at the door.
 Instant queued_at(const RequestRow& row) {
-  const bool refused = row.outcome == Outcome::rejected_too_long || row.outcome == Outcome::rejected_never_fits;
+  const bool refused =
+      row.outcome == Outcome::rejected_too_long || row.outcome == Outcome::rejected_never_fits;
   return refused ? kNever : row.arrival;
 }
 
@@ -86,17 +92,19 @@ constexpr const char* kCsvHeader =
 
 std::string csv_row(const RequestRow& row) {
   const RequestDetails& details = details_of(row);
-  return fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", csv_field(id_of(row)), microseconds(row.arrival, ""),
-                     row.input.value, output_of(row), row.priority, csv_field(details.session), csv_field(details.model),
-                     csv_field(details.slo_class), microseconds(queued_at(row), ""), microseconds(row.scheduled, ""),
+  return fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", csv_field(id_of(row)),
+                     microseconds(row.arrival, ""), row.input.value, output_of(row), row.priority,
+                     csv_field(details.session), csv_field(details.model), csv_field(details.slo_class),
+                     microseconds(queued_at(row), ""), microseconds(row.scheduled, ""),
                      microseconds(row.first_token, ""), microseconds(row.last_token, ""), row.cached.value,
                      row.preemptions, name_of(row.outcome));
 }
 
 std::string json_row(const RequestRow& row) {
   const RequestDetails& details = details_of(row);
-  std::string text = fmt::format("{{\"id\": {}, \"arrival_us\": {}, \"input_tokens\": {}, \"output_tokens\": {}",
-                                 json_string(id_of(row)), microseconds(row.arrival, "null"), row.input.value, output_of(row));
+  std::string text = fmt::format(
+      "{{\"id\": {}, \"arrival_us\": {}, \"input_tokens\": {}, \"output_tokens\": {}",
+      json_string(id_of(row)), microseconds(row.arrival, "null"), row.input.value, output_of(row));
   if (!details.content.empty()) {
     text += ", \"input\": [";
     for (std::size_t i = 0; i < details.content.size(); ++i) {
@@ -109,11 +117,13 @@ std::string json_row(const RequestRow& row) {
   if (!details.session.empty()) text += ", \"session\": " + json_string(details.session);
   if (!details.model.empty()) text += ", \"model\": " + json_string(details.model);
   if (!details.slo_class.empty()) text += ", \"slo\": " + json_string(details.slo_class);
-  return text + fmt::format(", \"queued_us\": {}, \"scheduled_us\": {}, \"first_token_us\": {}, \"last_token_us\": {}, "
-                            "\"cached_tokens\": {}, \"preemptions\": {}, \"outcome\": \"{}\"}}\n",
-                            microseconds(queued_at(row), "null"), microseconds(row.scheduled, "null"),
-                            microseconds(row.first_token, "null"), microseconds(row.last_token, "null"),
-                            row.cached.value, row.preemptions, name_of(row.outcome));
+  return text +
+         fmt::format(
+             ", \"queued_us\": {}, \"scheduled_us\": {}, \"first_token_us\": {}, \"last_token_us\": {}, "
+             "\"cached_tokens\": {}, \"preemptions\": {}, \"outcome\": \"{}\"}}\n",
+             microseconds(queued_at(row), "null"), microseconds(row.scheduled, "null"),
+             microseconds(row.first_token, "null"), microseconds(row.last_token, "null"), row.cached.value,
+             row.preemptions, name_of(row.outcome));
 }
 
 class Writer final : public RequestWriter {
@@ -188,6 +198,8 @@ class Writer final : public RequestWriter {
 
 }  // namespace
 
-std::unique_ptr<RequestWriter> make_request_writer(const std::string& path) { return std::make_unique<Writer>(path); }
+std::unique_ptr<RequestWriter> make_request_writer(const std::string& path) {
+  return std::make_unique<Writer>(path);
+}
 
 }  // namespace kvcast

@@ -7,6 +7,7 @@
 
 #include "reports/format.h"
 #include "sim/base/error.h"
+#include "sim/base/portable_math.h"
 
 namespace kvcast {
 namespace {
@@ -17,22 +18,26 @@ struct Frame {
   double left, right, top, bottom;  // edges of the plot area
 };
 
-std::string open_svg(const std::string& id, const std::string& title, const std::string& description, const Frame& frame) {
-  return fmt::format("<svg class=\"chart\" viewBox=\"0 0 {} {}\" role=\"img\" aria-labelledby=\"{}-t {}-d\">\n"
-                     "<title id=\"{}-t\">{}</title><desc id=\"{}-d\">{}</desc>\n",
-                     frame.width, frame.height, id, id, id, escaped(title), id, escaped(description));
+std::string open_svg(const std::string& id, const std::string& title, const std::string& description,
+                     const Frame& frame) {
+  return fmt::format(
+      "<svg class=\"chart\" viewBox=\"0 0 {} {}\" role=\"img\" aria-labelledby=\"{}-t {}-d\">\n"
+      "<title id=\"{}-t\">{}</title><desc id=\"{}-d\">{}</desc>\n",
+      frame.width, frame.height, id, id, id, escaped(title), id, escaped(description));
 }
 
 enum class Anchor { start, middle, end };
 
-std::string label(double x, double y, const std::string& text, Anchor anchor, const char* css_class = "tick") {
+std::string label(double x, double y, const std::string& text, Anchor anchor,
+                  const char* css_class = "tick") {
   static constexpr const char* kAnchors[] = {"start", "middle", "end"};
-  return fmt::format("<text class=\"{}\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\">{}</text>\n", css_class, x, y,
-                     kAnchors[static_cast<int>(anchor)], escaped(text));
+  return fmt::format("<text class=\"{}\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\">{}</text>\n", css_class,
+                     x, y, kAnchors[static_cast<int>(anchor)], escaped(text));
 }
 
 std::string segment(double x1, double y1, double x2, double y2, const char* css_class) {
-  return fmt::format("<line class=\"{}\" x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\"/>\n", css_class, x1, y1, x2, y2);
+  return fmt::format("<line class=\"{}\" x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\"/>\n",
+                     css_class, x1, y1, x2, y2);
 }
 
 /// A tick's number: as few digits as tell it from its neighbours.
@@ -60,9 +65,18 @@ TimeUnit unit_of_seconds(double s_max) {
   return s_max < 4 * 3600 ? TimeUnit{1.0 / 60, "min"} : TimeUnit{1.0 / 3600, "h"};
 }
 
+/// The largest power of ten at or below a positive value, by IEEE multiplication alone: the C library's log10
+/// and pow may differ in their last digit between machines, and equal runs must draw equal pictures.
+double decade_below(double value) {
+  double power = 1;
+  while (power > value) power /= 10;
+  while (power * 10 <= value) power *= 10;
+  return power;
+}
+
 std::vector<double> linear_ticks(Axis::Span span, int wanted) {
   const double rough = (span.max - span.min) / wanted;
-  double step = std::pow(10.0, std::floor(std::log10(rough)));
+  double step = decade_below(rough);
   if (rough > 5 * step) {
     step *= 10;
   } else if (rough > 2 * step) {
@@ -79,9 +93,9 @@ std::vector<double> linear_ticks(Axis::Span span, int wanted) {
 std::vector<double> log_ticks(Axis::Span span, int wanted) {
   std::vector<double> tens;
   std::vector<double> all;
-  for (double power = std::floor(std::log10(span.min)); power <= std::log10(span.max); ++power) {
+  for (double power = decade_below(span.min); power <= span.max; power *= 10) {
     for (const double digit : {1.0, 2.0, 5.0}) {
-      const double tick = digit * std::pow(10.0, power);
+      const double tick = digit * power;
       if (tick < span.min || tick > span.max) continue;
       all.push_back(tick);
       if (digit == 1.0) tens.push_back(tick);
@@ -102,25 +116,30 @@ std::string x_axis(const Axis& axis, const Frame& frame, double scale, const std
 
 constexpr Frame kCdfFrame{360, 250, 44, 348, 22, 204};
 
-/// A point on the curve with its text beside it: to the right and below, where the curve is not, or to the left and above.
+/// A point on the curve with its text beside it: to the right and below, where the curve is not, or to the
+/// left and above.
 std::string mark(const CdfChart::Mark& mark, double x, double y, bool prefer_left) {
   const std::string text = mark.label + " " + latency(mark.ms);
   const bool room_left = x - kCdfFrame.left > text_width(text) + 10;
   const bool room_right = kCdfFrame.right - x > text_width(text) + 10;
   const bool left = prefer_left ? room_left : !room_right;
-  std::string svg = fmt::format("<circle class=\"dot\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.5\"><title>{}</title></circle>\n", x, y,
-                                escaped(text));
-  return svg + (left ? label(x - 8, y - 5, text, Anchor::end, "note") : label(x + 8, y + 13, text, Anchor::start, "note"));
+  std::string svg =
+      fmt::format("<circle class=\"dot\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.5\"><title>{}</title></circle>\n",
+                  x, y, escaped(text));
+  return svg + (left ? label(x - 8, y - 5, text, Anchor::end, "note")
+                     : label(x + 8, y + 13, text, Anchor::start, "note"));
 }
 
-/// The SLO: a dashed line at its limit, and a ring at the height that the curve must have reached there.
+/// The SLO: a dashed line at its limit, named at its foot, and a ring at the height that the curve must have
+/// reached there.
 std::string limit(const CdfChart::Mark& limit, double x, double y) {
   std::string svg = segment(x, kCdfFrame.top, x, kCdfFrame.bottom, "limit");
-  if (limit.share > 0) svg += fmt::format("<circle class=\"ring\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"5\"/>\n", x, y);
+  if (limit.share > 0)
+    svg += fmt::format("<circle class=\"ring\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"5\"/>\n", x, y);
   const std::string text = "SLO " + limit.label + " " + latency(limit.ms);
-  const double half = text_width(text) / 2;
-  const double center = std::clamp(x, kCdfFrame.left + half, kCdfFrame.right - half);
-  return svg + label(center, kCdfFrame.top - 7, text, Anchor::middle, "limit-text");
+  const bool right = kCdfFrame.right - x > text_width(text) + 8;
+  return svg + label(right ? x + 6 : x - 6, kCdfFrame.bottom - 8, text, right ? Anchor::start : Anchor::end,
+                     "limit-text");
 }
 
 Axis::Span span_of(const CdfChart& chart) {
@@ -145,7 +164,8 @@ struct Band {
 };
 
 /// Neighbouring values gathered into one band for each `pixels` pixels of the plot.
-std::vector<Band> bands_of(const std::vector<double>& values, const Axis& x, double first, double spacing, double pixels) {
+std::vector<Band> bands_of(const std::vector<double>& values, const Axis& x, double first, double spacing,
+                           double pixels) {
   std::vector<Band> bands;
   double sum = 0;
   int count = 0;
@@ -211,11 +231,21 @@ std::string escaped(std::string_view text) {
   std::string result;
   for (const char c : text) {
     switch (c) {
-      case '&': result += "&amp;"; break;
-      case '<': result += "&lt;"; break;
-      case '>': result += "&gt;"; break;
-      case '"': result += "&quot;"; break;
-      case '\'': result += "&#39;"; break;
+      case '&':
+        result += "&amp;";
+        break;
+      case '<':
+        result += "&lt;";
+        break;
+      case '>':
+        result += "&gt;";
+        break;
+      case '"':
+        result += "&quot;";
+        break;
+      case '\'':
+        result += "&#39;";
+        break;
       default: {
         const bool control = static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t';
         result += control ? std::string("\xEF\xBF\xBD") : std::string(1, c);
@@ -236,12 +266,15 @@ Axis Axis::fitted(Span values, Span pixels) {
 }
 
 double Axis::at(double value) const {
-  const double share = log_ ? std::log(value / values_.min) / std::log(values_.max / values_.min)
+  const double share = log_ ? portable_log(std::max(value, values_.min) / values_.min) /
+                                  portable_log(values_.max / values_.min)
                             : (value - values_.min) / (values_.max - values_.min);
   return pixels_.min + std::clamp(share, 0.0, 1.0) * (pixels_.max - pixels_.min);
 }
 
-std::vector<double> Axis::ticks(int wanted) const { return log_ ? log_ticks(values_, wanted) : linear_ticks(values_, wanted); }
+std::vector<double> Axis::ticks(int wanted) const {
+  return log_ ? log_ticks(values_, wanted) : linear_ticks(values_, wanted);
+}
 
 std::string draw(const CdfChart& chart) {
   KVCAST_CHECK(!chart.curve.empty());
@@ -255,11 +288,13 @@ std::string draw(const CdfChart& chart) {
     svg += label(frame.left - 6, y.at(share) + 4, fmt::format("{:.0f} %", 100 * share), Anchor::end);
   }
   const TimeUnit unit = unit_of_ms(span.max);
-  const Axis in_unit = Axis::fitted({span.min * unit.scale, span.max * unit.scale}, {frame.left, frame.right});
+  const Axis in_unit =
+      Axis::fitted({span.min * unit.scale, span.max * unit.scale}, {frame.left, frame.right});
   svg += x_axis(in_unit, frame, 1, std::string(unit.name) + (x.is_log() ? ", logarithmic" : ""), 5);
   std::string path;
   for (const CdfPoint& point : chart.curve) {
-    path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", x.at(point.value_ns / 1e6), y.at(point.share));
+    path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", x.at(point.value_ns / 1e6),
+                        y.at(point.share));
   }
   for (const CdfChart::Mark& slo : chart.limits) svg += limit(slo, x.at(slo.ms), y.at(slo.share));
   svg += fmt::format("<path class=\"line blue\" d=\"{}\"/>\n", path);
@@ -286,10 +321,12 @@ std::string draw(const TimeChart& chart) {
   const Axis y = Axis::linear({0, top > 0 ? top : 1}, {frame.bottom, frame.top});
   std::string svg = open_svg(chart.id, chart.title, chart.description, frame);
   svg += y_axis(chart, y, frame);
-  svg += x_axis(x, frame, 1, std::string("time since the first arrival, ") + unit.name, chart.width > 500 ? 10 : 4);
-  constexpr double kPixelsPerBand = 2;
+  svg += x_axis(x, frame, 1, std::string("time since the first arrival, ") + unit.name,
+                chart.width > 500 ? 10 : 4);
+  constexpr double kPixelsPerBand = 3;
   for (const TimeChart::Series& series : chart.series) {
-    const auto bands = bands_of(series.values, x, first_s * unit.scale, spacing_s * unit.scale, kPixelsPerBand);
+    const auto bands =
+        bands_of(series.values, x, first_s * unit.scale, spacing_s * unit.scale, kPixelsPerBand);
     svg += draw_series(series, bands, y);
   }
   return svg + legend(chart, frame) + "</svg>\n";
@@ -298,10 +335,11 @@ std::string draw(const TimeChart& chart) {
 std::string bar(double begin, double end, std::string_view css_class) {
   const double low = std::clamp(std::min(begin, end), 0.0, 1.0);
   const double high = std::clamp(std::max(begin, end), 0.0, 1.0);
-  return fmt::format("<svg class=\"bar\" viewBox=\"0 0 1000 10\" preserveAspectRatio=\"none\" aria-hidden=\"true\">"
-                     "<rect class=\"rail\" width=\"1000\" height=\"10\"/>"
-                     "<rect class=\"{}\" x=\"{:.1f}\" width=\"{:.1f}\" height=\"10\"/></svg>",
-                     css_class, 1000 * low, std::max(1.0, 1000 * (high - low)));
+  return fmt::format(
+      "<svg class=\"bar\" viewBox=\"0 0 1000 10\" preserveAspectRatio=\"none\" aria-hidden=\"true\">"
+      "<rect class=\"rail\" width=\"1000\" height=\"10\"/>"
+      "<rect class=\"{}\" x=\"{:.1f}\" width=\"{:.1f}\" height=\"10\"/></svg>",
+      css_class, 1000 * low, high > low ? std::max(1.0, 1000 * (high - low)) : 0.0);
 }
 
 }  // namespace kvcast

@@ -1,5 +1,5 @@
-/// Plain SVG for the HTML report: no script, colours by CSS class (so light and dark share one drawing), each chart with a title and a
-/// description for screen readers.
+/// Plain SVG for the HTML report: no script, colours by CSS class (so light and dark share one drawing), each
+/// chart with a title and a description for screen readers.
 #pragma once
 
 #include <cstdint>
@@ -44,14 +44,15 @@ struct CdfChart {
   struct Mark {
     std::string label;  // "p99"
     double ms = 0;
-    double share = 0;   // height on the curve
+    double share = 0;  // height on the curve
   };
-  std::string id;       // unique in the page
+  std::string id;  // unique in the page
   std::string title;
   std::string description;
   std::vector<CdfPoint> curve;
   std::vector<Mark> marks;
-  std::vector<Mark> limits;  // the SLO: the curve must pass left of (ms, share); share 0: no point, only the line
+  /// The SLO: the curve must pass left of (ms, share). share 0: only the line, no point.
+  std::vector<Mark> limits;
 };
 [[nodiscard]] std::string draw(const CdfChart& chart);
 
@@ -65,15 +66,16 @@ struct TimeChart {
   std::string id;
   std::string title;
   std::string description;
-  std::int64_t first_ns = 0;    // time of the first value, from the first arrival
+  std::int64_t first_ns = 0;  // time of the first value, from the first arrival
   std::int64_t spacing_ns = 0;
-  std::vector<Series> series;   // equally long, not empty
-  bool is_percent = false;      // values are fractions: the axis runs from 0 to 100 %
+  std::vector<Series> series;  // equally long, not empty
+  bool is_percent = false;     // values are fractions: the axis runs from 0 to 100 %
   int width = 920;
 };
 [[nodiscard]] std::string draw(const TimeChart& chart);
 
-/// A horizontal bar from `begin` to `end` (fractions of the full width); the caller writes its number beside it.
+/// A horizontal bar from `begin` to `end` (fractions of the full width); the caller writes its number beside
+/// it.
 [[nodiscard]] std::string bar(double begin, double end, std::string_view css_class);
 
 }  // namespace kvcast

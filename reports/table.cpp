@@ -1,4 +1,5 @@
-// The result table. Its first columns are those of `vllm bench serve`, so that scripts which read one read the other.
+// The result table. Its first columns are those of `vllm bench serve`, so that scripts which read one read
+// the other.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -66,10 +67,12 @@ void add_kv(TextTable& table, const Forecast& forecast) {
   table.section("KV Cache", '-', plural(facts.replicas, "replica"));
   table.line("Bytes per token (per rank):", plain(facts.kv_bytes_per_token));
   if (facts.block_size > 1) {
-    table.line("Blocks (per replica):", plain(facts.blocks_total), fmt::format("of {} tokens", facts.block_size));
+    table.line("Blocks (per replica):", plain(facts.blocks_total),
+               fmt::format("of {} tokens", facts.block_size));
   }
   table.line("Tokens (per replica):", plain(facts.tokens_total()));
-  if (metrics.scrapes > 0) table.line("Mean usage (%):", two(100 * metrics.kv_usage_mean), "of all blocks, over the run");
+  if (metrics.scrapes > 0)
+    table.line("Mean usage (%):", two(100 * metrics.kv_usage_mean), "of all blocks, over the run");
   table.line("Peak usage (%):", two(100 * metrics.kv_usage_peak), "each replica at its own peak");
   if (metrics.scrapes > 0) {
     table.line("Mean waste (%):", two(100 * metrics.kv_waste_mean), "slots in use that hold no token");
@@ -78,7 +81,8 @@ void add_kv(TextTable& table, const Forecast& forecast) {
   }
   table.line("Preemptions:", plain(metrics.preemptions),
              metrics.recomputed_tokens > 0 ? grouped(metrics.recomputed_tokens) + " tokens recomputed" : "");
-  table.line("Prefix hit rate (%):", two(100 * metrics.prefix_hit_rate_tokens), "cached prompt tokens / prompt tokens");
+  table.line("Prefix hit rate (%):", two(100 * metrics.prefix_hit_rate_tokens),
+             "cached prompt tokens / prompt tokens");
 }
 
 void add_gpu(TextTable& table, const Forecast& forecast) {
@@ -87,19 +91,23 @@ void add_gpu(TextTable& table, const Forecast& forecast) {
   table.section("GPU", '-', plural(facts.gpus, "GPU"));
   table.line("Busy (%):", two(100 * metrics.gpu_busy_fraction), "time in engine steps / duration");
   if (facts.hbm_bytes_per_s > 0) {
-    table.line("HBM bandwidth used (%):", two(100 * metrics.gpu_hbm_fraction), "of the data sheet's, over the duration");
+    table.line("HBM bandwidth used (%):", two(100 * metrics.gpu_hbm_fraction),
+               "of the data sheet's, over the duration");
   }
   if (facts.flop_per_s > 0) {
-    table.line("FLOP rate used (%):", two(100 * metrics.gpu_flop_fraction), "of the data sheet's, over the duration");
+    table.line("FLOP rate used (%):", two(100 * metrics.gpu_flop_fraction),
+               "of the data sheet's, over the duration");
   }
-  table.line("Engine steps:", plain(metrics.steps), fmt::format("{:.1f} tokens a step on average", metrics.mean_batch_tokens));
+  table.line("Engine steps:", plain(metrics.steps),
+             fmt::format("{:.1f} tokens a step on average", metrics.mean_batch_tokens));
 }
 
 void add_verdict(TextTable& table, const Forecast& forecast) {
   const bool bad = forecast.metrics.stuck || forecast.metrics.completed == 0 || !slo_met(forecast);
   table.paragraph(verdict_of(forecast), bad ? TextTable::kBad : TextTable::kGood);
   for (const std::string& note : forecast.notes) table.paragraph("note: " + note, TextTable::kPlain, 2);
-  if (!forecast.calibrated) table.paragraph("uncalibrated: " + uncalibrated_text(forecast), TextTable::kWarn, 2);
+  if (!forecast.calibrated)
+    table.paragraph("uncalibrated: " + uncalibrated_text(forecast), TextTable::kWarn, 2);
 }
 
 }  // namespace
@@ -123,6 +131,8 @@ std::string to_table(const Forecast& forecast, bool color) {
   return table.take();
 }
 
-void write_table(std::FILE* out, const Forecast& forecast, bool color) { std::fputs(to_table(forecast, color).c_str(), out); }
+void write_table(std::FILE* out, const Forecast& forecast, bool color) {
+  std::fputs(to_table(forecast, color).c_str(), out);
+}
 
 }  // namespace kvcast

@@ -29,7 +29,8 @@ void TextTable::line(const std::string& label, const std::string& value, const s
   with_remark(head.size(), remark);
 }
 
-/// Ends the line that stands at `column`. Every line of the remark is styled by itself, so that colour never reaches the margin.
+/// Ends the line that stands at `column`. Every line of the remark is styled by itself, so that colour never
+/// reaches the margin.
 void TextTable::with_remark(std::size_t column, const std::string& remark) {
   const std::size_t margin = std::max(column + 1, kRemarkColumn);
   std::size_t gap = margin - column;

@@ -1,4 +1,5 @@
-/// Lines for a terminal of at most 100 columns, in the shape of `vllm bench serve`: label, value, and a remark that says what it means.
+/// Lines for a terminal of at most 100 columns, in the shape of `vllm bench serve`: label, value, and a
+/// remark that says what it means.
 #pragma once
 
 #include <string>

@@ -7,8 +7,8 @@ namespace kvcast {
 namespace {
 
 std::string describe(const SloTerm& term) {
-  return fmt::format("{} {} {} ({} {})", term.statistic, latency_text(term.metric).name, latency(term.value_ms),
-                     term.met ? "limit" : "above", latency(term.limit_ms));
+  return fmt::format("{} {} {} ({} {})", term.statistic, latency_text(term.metric).name,
+                     latency(term.value_ms), term.met ? "limit" : "above", latency(term.limit_ms));
 }
 
 std::string join(const std::vector<std::string>& parts) {
@@ -28,8 +28,8 @@ std::string failures(const Metrics& metrics) {
     reasons.push_back(grouped(metrics.rejected_never_fits) + " larger than the KV pool");
   }
   if (metrics.unfinished > 0) reasons.push_back(grouped(metrics.unfinished) + " unfinished at the cut-off");
-  return fmt::format(" {} of {} requests failed: {}.", grouped(metrics.failed), grouped(metrics.completed + metrics.failed),
-                     join(reasons));
+  return fmt::format(" {} of {} requests failed: {}.", grouped(metrics.failed),
+                     grouped(metrics.completed + metrics.failed), join(reasons));
 }
 
 std::string rate(const Metrics& metrics) {
@@ -40,7 +40,8 @@ std::string rate(const Metrics& metrics) {
 std::string outcome(const Forecast& forecast) {
   const Metrics& metrics = forecast.metrics;
   if (metrics.stuck) {
-    return fmt::format("Stuck: request {} can never be scheduled, a real engine would hang.", metrics.stuck_request);
+    return fmt::format("Stuck: request {} can never be scheduled, a real engine would hang.",
+                       metrics.stuck_request);
   }
   if (metrics.completed == 0) return "No request completed.";
   if (forecast.slo.empty()) {

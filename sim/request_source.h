@@ -12,7 +12,7 @@ namespace kvcast {
 ///   the end; in a feedback source more may come after finished().
 /// - take() removes and returns that request; its ids count up from 0 without gaps. Only valid when next_arrival() has a value.
 /// - A feedback source (closed loop, sessions with think time) is told of every end by finished(), in order of time, and never
-///   makes a request arrive before the end that caused it.
+///   makes a request arrive before `when`, the first whole nanosecond after the end that caused it.
 /// \throws InputError (exit code 4) from next_arrival() at the first line it cannot read.
 class RequestSource {
  public:

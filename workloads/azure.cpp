@@ -18,7 +18,8 @@ WorkloadFactory make(TraceInput& input) {
 }  // namespace
 
 TraceFormat azure_format() {
-  return {[](std::string_view head) { return has_columns(head, columns()); }, make, false};
+  return {[](std::string_view head) { return has_columns(head, columns()); }, make, false,
+          "Azure LLM inference traces (github.com/Azure/AzurePublicDataset), CC-BY-4.0; Patel et al., Splitwise, ISCA 2024"};
 }
 
 }  // namespace kvcast

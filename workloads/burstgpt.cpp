@@ -19,7 +19,8 @@ WorkloadFactory make(TraceInput& input) {
 }  // namespace
 
 TraceFormat burstgpt_format() {
-  return {[](std::string_view head) { return has_columns(head, columns()); }, make, false};
+  return {[](std::string_view head) { return has_columns(head, columns()); }, make, false,
+          "BurstGPT (github.com/HPMLL/BurstGPT), CC-BY-4.0; cite Wang et al., 2024"};
 }
 
 }  // namespace kvcast

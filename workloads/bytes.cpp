@@ -204,6 +204,17 @@ TraceFile file_in_memory(std::string name, std::string bytes) {
   return {name, [name, shared] { return decompressed(name, std::make_unique<MemoryBytes>(shared)); }};
 }
 
+std::string content_of(const TraceFile& file, std::size_t bytes_max) {
+  const std::unique_ptr<ByteSource> bytes = file.open();
+  std::string content;
+  std::vector<char> chunk(kChunkBytes);
+  while (const std::size_t count = bytes->read(chunk.data(), chunk.size())) {
+    content.append(chunk.data(), count);
+    if (content.size() > bytes_max) unreadable(file.name, "larger than " + std::to_string(bytes_max >> 20) + " MiB");
+  }
+  return content;
+}
+
 std::string head_of(const TraceFile& file, std::size_t size) { return read_up_to(*file.open(), size); }
 
 }  // namespace kvcast

@@ -33,4 +33,8 @@ struct TraceFile {
 /// The first bytes of a file (decompressed), at most `size`.
 [[nodiscard]] std::string head_of(const TraceFile& file, std::size_t size);
 
+/// All bytes of a file (decompressed).
+/// \throws InputError (bad_data) if there are more than bytes_max
+[[nodiscard]] std::string content_of(const TraceFile& file, std::size_t bytes_max);
+
 }  // namespace kvcast

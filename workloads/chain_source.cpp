@@ -9,7 +9,8 @@
 namespace kvcast {
 
 std::optional<Instant> ChainSource::next_arrival() {
-  for (std::optional<Instant> next = upcoming(); next && (ready_.empty() || *next <= ready_.top().arrival); next = upcoming()) {
+  while (const std::optional<Upcoming> next = upcoming()) {
+    if (!ready_.empty() && !(ready_.top() > Ready{next->arrival, next->node, "", {}})) break;
     load();
   }
   if (ready_.empty()) return std::nullopt;

@@ -34,8 +34,12 @@ class ChainSource : public WorkloadSource {
   /// Before the parent is taken. Arrives `think` after the parent's end, and not before `not_before`.
   void add_child(Node node, Node parent, Duration think, Instant not_before = kStart);
 
-  /// Time from which on load() adds roots; nullopt when there is nothing more to load.
-  [[nodiscard]] virtual std::optional<Instant> upcoming() = 0;
+  struct Upcoming {
+    Instant arrival;
+    Node node = 0;
+  };
+  /// The earliest root that load() would add, or a bound below it; nullopt when there is nothing more to load.
+  [[nodiscard]] virtual std::optional<Upcoming> upcoming() = 0;
   /// Adds the next roots (none before upcoming()) and their descendants.
   virtual void load() = 0;
   /// Makes the node's request: everything but id and arrival. Called once for each node.

@@ -92,6 +92,7 @@ bool recognises(std::string_view head) {
 
 }  // namespace
 
-TraceFormat llmservingsim_format() { return {recognises, make, false}; }
+TraceFormat llmservingsim_format() { return {recognises, make, false,
+          "LLMServingSim workloads (github.com/casys-kaist/LLMServingSim), MIT"}; }
 
 }  // namespace kvcast

@@ -139,6 +139,7 @@ bool recognises(std::string_view head) {
 
 }  // namespace
 
-TraceFormat lmcache_format() { return {recognises, make, false}; }
+TraceFormat lmcache_format() { return {recognises, make, false,
+          "LMCache agent traces (github.com/LMCache/lmcache-agent-trace), Apache-2.0"}; }
 
 }  // namespace kvcast

@@ -104,6 +104,7 @@ bool recognises(std::string_view head) {
 
 }  // namespace
 
-TraceFormat mooncake_format() { return {recognises, make, false}; }
+TraceFormat mooncake_format() { return {recognises, make, false,
+          "Mooncake traces (github.com/kvcache-ai/Mooncake), Apache-2.0; cite Qin et al., FAST 2025"}; }
 
 }  // namespace kvcast

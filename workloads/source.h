@@ -22,6 +22,8 @@ class WorkloadSource : public RequestSource {
  public:
   /// Of the request that take() returned last.
   [[nodiscard]] virtual RequestOrigin origin() const = 0;
+  /// Whether the requests can be written down: each arrives by itself or after one other request.
+  [[nodiscard]] virtual bool writable() const { return true; }
 };
 
 /// Base of the open-loop sources: read() makes one request after the other; arrivals must not fall.

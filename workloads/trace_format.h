@@ -31,7 +31,8 @@ struct TraceFormat {
   bool (*recognises)(std::string_view head);
   /// Reads the options, checks what can be checked without reading the whole file.
   WorkloadFactory (*make)(TraceInput& input);
-  bool takes_folder = false;  // a folder of files, one session each
+  bool takes_folder = false;  // also a folder of files
+  std::string credit;         // whose data files of this format usually are
 };
 
 /// How many first bytes detection looks at.

@@ -17,7 +17,8 @@ WorkloadFactory make(TraceInput& input) {
 }  // namespace
 
 TraceFormat vidur_format() {
-  return {[](std::string_view head) { return has_columns(head, columns()); }, make, false};
+  return {[](std::string_view head) { return has_columns(head, columns()); }, make, false,
+          "Vidur's processed traces (github.com/microsoft/vidur), MIT"};
 }
 
 }  // namespace kvcast

@@ -13,6 +13,7 @@
 #include "workloads/chain_source.h"
 #include "workloads/csv_trace.h"
 #include "workloads/json_lines.h"
+#include "workloads/segments.h"
 #include "workloads/trace_format.h"
 
 namespace kvcast {
@@ -201,9 +202,9 @@ class Weka final : public ChainSource {
   }
 
  private:
-  std::optional<Instant> upcoming() override {
+  std::optional<Upcoming> upcoming() override {
     if (!ahead_) return std::nullopt;
-    return start_;
+    return Upcoming{start_, node(loaded_, 0)};
   }
 
   void load() override {
@@ -316,6 +317,7 @@ bool recognises(std::string_view head) {
 
 }  // namespace
 
-TraceFormat weka_format() { return {recognises, make, true}; }
+TraceFormat weka_format() { return {recognises, make, true,
+          "kv-cache-tester sessions (github.com/callanjfox/kv-cache-tester), Apache-2.0"}; }
 
 }  // namespace kvcast

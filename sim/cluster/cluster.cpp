@@ -69,9 +69,11 @@ class Cluster {
     const FineInstant now = events_.top_time();
     events_.clear(i);
     replicas_[i]->complete();
+    // A client knows of its answer in the next whole nanosecond: the engine has gone on by then, on every replica alike.
+    const Instant known = now.floor() + Duration{1};
     for (const RequestId id : replicas_[i]->finished()) {
       --loads_[i].requests;
-      source_.finished(id, now.floor());
+      source_.finished(id, known);
     }
     wake(i, now);
   }
@@ -85,7 +87,7 @@ class Cluster {
     if (hooks_.progress && (++arrived_ & 0xFFF) == 0) hooks_.progress(arrived_);
     if (!replicas_[i]) return;
     if (!replicas_[i]->enqueue(std::move(request))) {
-      source_.finished(id, at);
+      source_.finished(id, at + Duration{1});
       return;
     }
     ++loads_[i].requests;

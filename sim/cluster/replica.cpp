@@ -73,6 +73,7 @@ bool Replica::enqueue(Request&& request) {
     refuse(request, Outcome::rejected_never_fits);
     return false;
   }
+  preemptions_in_vain_ = 0;
   const SeqIndex seq = batch_.add(sequence, end_of(request, engine_.max_model_len));
   if (to_index(seq) >= tracks_.size()) tracks_.resize(to_index(seq) + 1);
   track(seq) = Track{kNever, kNever, FineInstant{}, std::move(request.details)};
@@ -96,6 +97,7 @@ void Replica::refuse(const Request& request, Outcome outcome) {
 std::optional<FineInstant> Replica::plan(FineInstant now) {
   KVCAST_CHECK(!in_flight());
   scrape_idle(now);
+  if (preempts_for_ever()) return std::nullopt;
   do {  // a step that only preempts lasts no time
     scheduler_->plan(batch_);
     note_plan(now);
@@ -106,6 +108,13 @@ std::optional<FineInstant> Replica::plan(FineInstant now) {
   return begin_ + elapsed(steps_);
 }
 
+/// Sequences that take each other's blocks in turn, none ever reaching a token: an engine without the full-sequence gate can do that for ever
+/// when its pool is too small. With nobody arriving and no token made, so many preemptions each mean that it will not stop.
+bool Replica::preempts_for_ever() const {
+  constexpr std::int64_t kPreemptionsEach = 64;
+  return preemptions_in_vain_ > kPreemptionsEach * (batch_.running() + batch_.waiting());
+}
+
 /// What the plan itself did: who left the decode group, who was preempted, who was admitted.
 void Replica::note_plan(FineInstant now) {
   for (const Batch::Dissolved& member : batch_.dissolved()) {
@@ -114,6 +123,7 @@ void Replica::note_plan(FineInstant now) {
   if (!batch_.dissolved().empty()) cohorts_.clear();
   for (const Batch::Preemption& preemption : batch_.preempted()) {
     ++record_.preemptions;
+    ++preemptions_in_vain_;
     record_.recomputed_tokens += preemption.dropped.value;
   }
   for (const Chunk& chunk : batch_.chunks()) {
@@ -191,6 +201,7 @@ void Replica::complete() {
   const bool group_ran = batch_.group_scheduled();
   if (group_ran) record_group_gaps();
   batch_.apply_step(steps_);
+  if (group_ran || !batch_.emissions().empty()) preemptions_in_vain_ = 0;
   record_.blocks_used_max = std::max(record_.blocks_used_max, batch_.blocks_used().value);
   record_emissions(end);
   for (const Batch::Ended& ended : batch_.ended()) record_end(ended.seq, end);
@@ -347,15 +358,19 @@ void Replica::scrape_steps(FineInstant until) {
 void Replica::stop(std::optional<FineInstant> cutoff) {
   if (cutoff && in_flight()) {
     if (const std::int64_t ended = steps_by(*cutoff); ended > 0) {
+      if (begin_ + elapsed(ended) < *cutoff) {  // one step more had begun, and taken its blocks
+        const Blocks used = batch_.blocks_used() + batch_.group().blocks_taken(1, ended);
+        record_.blocks_used_max = std::max(record_.blocks_used_max, used.value);
+      }
       steps_ = ended;
       complete();
-      if (idle_since_ < *cutoff) (void)plan(idle_since_);
     }
   }
-  if (!in_flight() && batch_.waiting() > 0 && batch_.running() == 0) {
+  if (!in_flight() && batch_.waiting() > 0 && (batch_.running() == 0 || preempts_for_ever())) {
     record_.stuck = true;
     record_.stuck_request = batch_.sequence(batch_.waiting_front()).id;
   }
+  if (batch_.running() == 0) KVCAST_CHECK(allocator_->free() == allocator_->total());
   batch_.for_each([&](SeqIndex seq) {
     ++record_.unfinished;
     Sequence s = batch_.sequence(seq);

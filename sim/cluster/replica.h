@@ -46,6 +46,7 @@ class Replica {
     std::int64_t size;
   };
 
+  [[nodiscard]] bool preempts_for_ever() const;
   void note_plan(FineInstant now);
   void start(FineInstant now);
   [[nodiscard]] Int128 elapsed(std::int64_t steps) const;
@@ -78,6 +79,7 @@ class Replica {
   std::vector<RequestId> finished_;
   StepRecord step_record_;
   std::int64_t steps_told_ = 0;
+  std::int64_t preemptions_in_vain_ = 0;  // since the last token or arrival
 
   // The step or run in flight; steps_ 0: none.
   FineInstant begin_;

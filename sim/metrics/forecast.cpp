@@ -55,7 +55,8 @@ Cost cost_of_run(const Price& price, const Forecast& forecast) {
   return cost;
 }
 
-SloTerm judge_slo(const Metrics& metrics, const std::string& metric, const std::string& statistic, double limit_ms) {
+SloTerm judge_slo(const Metrics& metrics, const std::string& metric, const std::string& statistic,
+                  double limit_ms) {
   SloTerm term{.metric = metric, .statistic = statistic, .limit_ms = limit_ms};
   term.value_ms = statistic_ms(metrics, metric, statistic);
   term.met = metrics.completed > 0 && term.value_ms <= limit_ms;

@@ -1,4 +1,5 @@
-/// One finished run with all that a reader needs to judge it: what every writer in reports/ takes. The app fills it.
+/// One finished run with all that a reader needs to judge it: what every writer in reports/ takes. The app
+/// fills it.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +12,8 @@
 
 namespace kvcast {
 
-/// One line of the memory waterfall, per rank. What is taken off is negative: the lines sum to the KV cache's share, which the writers add as
-/// the last line themselves.
+/// One line of the memory waterfall, per rank. What is taken off is negative: the lines sum to the KV cache's
+/// share, which the writers add as the last line themselves.
 struct BudgetLine {
   std::string item;
   std::int64_t bytes = 0;
@@ -46,42 +47,43 @@ struct Price {
   std::string source;  // with its date
 };
 
-/// Plain data; every string is ready to print. Holds no wall-clock time and no host name: equal runs give equal reports.
+/// Plain data; every string is ready to print. Holds no wall-clock time and no host name: equal runs give
+/// equal reports.
 struct Forecast {
   Metrics metrics;
   DeploymentFacts facts;
-  const RunRecord* record = nullptr;  // distributions and timeline; not owned, must outlive the writers' calls
+  const RunRecord* record = nullptr;  // distributions and timeline; not owned, outlives the writers' calls
 
-  std::string title;      // one line: "Llama-3.1-8B on 4 x H100 SXM"
-  std::string scenario;   // file name without folders, or "defaults"
-  std::string model;      // "Llama-3.1-8B: 32 layers, GQA 32/8 heads of 128, 8.03 B parameters, bfloat16"
-  std::string gpu;        // "NVIDIA H100 SXM 80 GB: 3,350 GB/s, 989 TFLOP/s bf16"
-  std::string engine;     // "vllm-0.32, scheduler vllm-v1, paged blocks of 16, KV in bfloat16"
-  std::string cluster;    // "4 replicas, TP 1, router round-robin"
-  std::string workload;   // "azure_conv.csv (azure), 19,366 requests"
-  std::string timer;      // "data-sheet roofline of H100 SXM"
+  std::string title;     // one line: "Llama-3.1-8B on 4 x H100 SXM"
+  std::string scenario;  // file name without folders, or "defaults"
+  std::string model;     // "Llama-3.1-8B: 32 layers, GQA 32/8 heads of 128, 8.03 B parameters, bfloat16"
+  std::string gpu;       // "NVIDIA H100 SXM 80 GB: 3,350 GB/s, 989 TFLOP/s bf16"
+  std::string engine;    // "vllm-0.32, scheduler vllm-v1, paged blocks of 16, KV in bfloat16"
+  std::string cluster;   // "4 replicas, TP 1, router round-robin"
+  std::string workload;  // "azure_conv.csv (azure), 19,366 requests"
+  std::string timer;     // "data-sheet roofline of H100 SXM"
   bool calibrated = false;
 
-  std::vector<BudgetLine> budget;        // in waterfall order; empty where the pool was set outright
-  std::vector<SloTerm> slo;              // empty: no SLO was set
+  std::vector<BudgetLine> budget;  // in waterfall order; empty where the pool was set outright
+  std::vector<SloTerm> slo;        // empty: no SLO was set
   std::vector<Assumption> assumptions;
-  std::vector<std::string> notes;        // warnings that belong next to the verdict
-  std::vector<InputHash> inputs;         // in order of path
+  std::vector<std::string> notes;  // warnings that belong next to the verdict
+  std::vector<InputHash> inputs;   // in order of path
   std::optional<Price> price;
   std::uint64_t seed = 0;
   std::string version;
-  std::string command;                   // shown by the HTML report only; empty: not shown
-  std::string resolved;                  // Config::dump() of the scenario in force
+  std::string command;   // shown by the HTML report only; empty: not shown
+  std::string resolved;  // Config::dump() of the scenario in force
 };
 
 /// True where no SLO is set or every term of it is met.
 [[nodiscard]] bool slo_met(const Forecast& forecast);
 
-/// How a run stands to one term: met when the statistic is at or below the limit and anything completed at all. A metric without samples
-/// (TPOT where every request has one token) meets its term.
-/// \throws InputError naming the known metrics or statistics
-[[nodiscard]] SloTerm judge_slo(const Metrics& metrics, const std::string& metric, const std::string& statistic,
-                                double limit_ms);
+/// How a run stands to one term: met when the statistic is at or below the limit and anything completed at
+/// all. A metric without samples (TPOT where every request has one token) meets its term. \throws InputError
+/// naming the known metrics or statistics
+[[nodiscard]] SloTerm judge_slo(const Metrics& metrics, const std::string& metric,
+                                const std::string& statistic, double limit_ms);
 
 /// What the GPUs cost while the run lasts.
 struct Cost {
@@ -93,6 +95,7 @@ struct Cost {
 
 /// The statistic of a metric that an SloTerm names, in milliseconds.
 /// \throws InputError naming the known metrics or statistics
-[[nodiscard]] double statistic_ms(const Metrics& metrics, const std::string& metric, const std::string& statistic);
+[[nodiscard]] double statistic_ms(const Metrics& metrics, const std::string& metric,
+                                  const std::string& statistic);
 
 }  // namespace kvcast

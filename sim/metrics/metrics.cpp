@@ -39,7 +39,8 @@ LatencySummary summarize(const Histogram& gaps, Int128 sum_fine) {
   summary.mean = static_cast<double>(sum_fine) / kFinePerNs / static_cast<double>(summary.count) / kNsPerMs;
   summary.std = gaps.std_ns() / kNsPerMs;
   std::vector<double> ranks;
-  for (const double percent : percents()) ranks.push_back(static_cast<double>(summary.count - 1) * (percent / 100));
+  for (const double percent : percents())
+    ranks.push_back(static_cast<double>(summary.count - 1) * (percent / 100));
   set_percentiles(summary, gaps.values_at_ranks(ranks));
   summary.relative_error_max = Histogram::kRelativeError;
   return summary;
@@ -60,7 +61,8 @@ void reduce_timeline(Metrics& metrics, const RunRecord& record, const Deployment
     at_ns += record.timeline.spacing_ns;
     if (at_ns < begin_ns || at_ns > end_ns) continue;
     ++metrics.scrapes;
-    metrics.max_concurrent_requests = std::max(metrics.max_concurrent_requests, point.running + point.waiting);
+    metrics.max_concurrent_requests =
+        std::max(metrics.max_concurrent_requests, point.running + point.waiting);
     used += point.blocks_used;
     resident += point.tokens_resident;
     const std::int64_t free = blocks_all - point.blocks_used;
@@ -80,12 +82,14 @@ void reduce_timeline(Metrics& metrics, const RunRecord& record, const Deployment
 void reduce_steps(Metrics& metrics, const RunRecord& record, const DeploymentFacts& facts) {
   const StepTotals& steps = record.steps;
   metrics.steps = steps.steps;
-  metrics.mean_batch_tokens = ratio(static_cast<double>(steps.scheduled_tokens), static_cast<double>(steps.steps));
+  metrics.mean_batch_tokens =
+      ratio(static_cast<double>(steps.scheduled_tokens), static_cast<double>(steps.steps));
   // Bytes and FLOP are those of one GPU of each replica, so the GPUs of a tensor-parallel group cancel out.
   const double replica_seconds = metrics.duration_s * static_cast<double>(facts.replicas);
   const double busy_s = static_cast<double>(steps.busy_fine) / kFinePerNs / kNsPerSecond;
   metrics.gpu_busy_fraction = ratio(busy_s, replica_seconds);
-  metrics.gpu_hbm_fraction = ratio(static_cast<double>(steps.hbm_bytes), replica_seconds * facts.hbm_bytes_per_s);
+  metrics.gpu_hbm_fraction =
+      ratio(static_cast<double>(steps.hbm_bytes), replica_seconds * facts.hbm_bytes_per_s);
   metrics.gpu_flop_fraction = ratio(static_cast<double>(steps.flop), replica_seconds * facts.flop_per_s);
 }
 

@@ -20,11 +20,11 @@ struct LatencySummary {
 struct DeploymentFacts {
   std::int64_t replicas = 1;
   std::int64_t gpus = 1;
-  std::int64_t blocks_total = 0;     // usable, per replica
-  std::int64_t block_size = 0;       // tokens; 0 or 1: the pool is counted in token slots (one region per request)
+  std::int64_t blocks_total = 0;  // usable, per replica
+  std::int64_t block_size = 0;  // tokens; 0 or 1: the pool is counted in token slots (one region per request)
   std::int64_t kv_bytes_per_token = 0;
-  double hbm_bytes_per_s = 0;        // one GPU, datasheet; 0: unknown
-  double flop_per_s = 0;             // one GPU, datasheet, in the compute dtype; 0: unknown
+  double hbm_bytes_per_s = 0;  // one GPU, datasheet; 0: unknown
+  double flop_per_s = 0;       // one GPU, datasheet, in the compute dtype; 0: unknown
   SloLimits slo{};
 
   /// Token slots of one replica's pool.
@@ -34,25 +34,25 @@ struct DeploymentFacts {
 
 /// Contract.md's result keys, typed. Every rate is over duration_s and 0 where that is 0.
 struct Metrics {
-  std::int64_t completed = 0, failed = 0;   // failed: rejected or unfinished
+  std::int64_t completed = 0, failed = 0;  // failed: rejected or unfinished
   std::int64_t rejected_too_long = 0, rejected_never_fits = 0, unfinished = 0;
-  double duration_s = 0;                    // last token - first arrival
+  double duration_s = 0;                                         // last token - first arrival
   std::int64_t total_input_tokens = 0, total_output_tokens = 0;  // of completed requests
   double request_throughput = 0, output_throughput = 0, total_token_throughput = 0;
-  double request_goodput = 0;               // requests per second that meet every SLO term; only where has_slo
+  double request_goodput = 0;  // requests per second that meet every SLO term; only where has_slo
   bool has_slo = false;
   LatencySummary ttft, tpot, itl, e2el, queue;
 
-  /// From the scrapes between first arrival and last token, equally spaced and so equally weighted. 0 scrapes (a run shorter than the
-  /// grid): the means and max_concurrent_requests are not known and stay 0.
+  /// From the scrapes between first arrival and last token, equally spaced and so equally weighted. 0 scrapes
+  /// (a run shorter than the grid): the means and max_concurrent_requests are not known and stay 0.
   std::int64_t scrapes = 0;
   std::int64_t max_concurrent_requests = 0;  // largest number running or waiting at a scrape
   double kv_usage_mean = 0;                  // blocks in use / all blocks
   double kv_usage_peak = 0;                  // from each replica's own peak, not from scrapes
-  double kv_waste_mean = 0;                  // share of the slots in use, summed over time, that hold no token (internal fragmentation)
-  double kv_external_fragmentation_mean = 0; // 1 - largest free run / free blocks, where any is free
+  double kv_waste_mean = 0;  // slots in use that hold no token / slots in use, both summed over time
+  double kv_external_fragmentation_mean = 0;  // 1 - largest free run / free blocks, where any is free
   std::int64_t preemptions = 0, recomputed_tokens = 0;
-  double prefix_hit_rate_tokens = 0;         // cached prompt tokens / prompt tokens
+  double prefix_hit_rate_tokens = 0;  // cached prompt tokens / prompt tokens
 
   double gpu_busy_fraction = 0;  // time in steps / (duration * replicas)
   double gpu_hbm_fraction = 0;   // bytes moved / what a data-sheet GPU could move in the duration
@@ -63,8 +63,9 @@ struct Metrics {
   std::uint64_t stuck_request = 0;
 };
 
-/// Definitions: TTFT = first token - arrival; TPOT = (last - first token)/(N - 1) for N > 1; ITL = all gaps pooled;
-/// E2EL = last token - arrival; queue = first scheduled - arrival. Percentiles as numpy's (linear) over completed requests.
+/// Definitions: TTFT = first token - arrival; TPOT = (last - first token)/(N - 1) for N > 1; ITL = all gaps
+/// pooled; E2EL = last token - arrival; queue = first scheduled - arrival. Percentiles as numpy's (linear)
+/// over completed requests.
 [[nodiscard]] Metrics reduce(const RunRecord& record, const DeploymentFacts& facts);
 
 }  // namespace kvcast

@@ -31,7 +31,8 @@ void Timeline::merge(Timeline other) {
   while (spacing_ns < other.spacing_ns) halve();
   while (other.spacing_ns < spacing_ns) other.halve();
   points.resize(std::max(points.size(), other.points.size()), idle);
-  for (std::size_t i = 0; i < points.size(); ++i) accumulate(points[i], i < other.points.size() ? other.points[i] : other.idle);
+  for (std::size_t i = 0; i < points.size(); ++i)
+    accumulate(points[i], i < other.points.size() ? other.points[i] : other.idle);
   accumulate(idle, other.idle);
 }
 

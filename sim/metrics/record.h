@@ -1,4 +1,5 @@
-/// What a run leaves behind: raw integers only. reduce() (metrics.h) turns them into the numbers that users see.
+/// What a run leaves behind: raw integers only. reduce() (metrics.h) turns them into the numbers that users
+/// see.
 #pragma once
 
 #include <cstdint>
@@ -14,9 +15,9 @@ namespace kvcast {
 /// How a request's story ended.
 enum class Outcome : std::uint8_t {
   completed,
-  rejected_too_long,   // prompt at or beyond max_model_len: refused at the door, as engines do
-  rejected_never_fits, // one request that the KV pool can never hold
-  unfinished,          // still queued or running at the cut-off
+  rejected_too_long,    // prompt at or beyond max_model_len: refused at the door, as engines do
+  rejected_never_fits,  // one request that the KV pool can never hold
+  unfinished,           // still queued or running at the cut-off
 };
 
 /// SLO of one run, in nanoseconds; kNoLimit where a term is not set.
@@ -33,32 +34,35 @@ struct TimelinePoint {
   std::int64_t waiting = 0;
   std::int64_t blocks_used = 0;
   std::int64_t tokens_resident = 0;      // tokens whose KV is held
-  std::int64_t largest_free_blocks = 0;  // largest contiguous free run (contiguous allocator), else all free blocks
+  std::int64_t largest_free_blocks = 0;  // longest free run (contiguous allocator), else all free blocks
 };
 
-/// Scrapes on a fixed grid of simulated time whose spacing is a power of two of nanoseconds and doubles when kPointsMax is reached, so
-/// that memory stays constant and equal runs scrape at equal times.
+/// Scrapes on a fixed grid of simulated time whose spacing is a power of two of nanoseconds and doubles when
+/// kPointsMax is reached, so that memory stays constant and equal runs scrape at equal times.
 struct Timeline {
   static constexpr std::size_t kPointsMax = 1024;
   std::int64_t spacing_ns = std::int64_t{1} << 20;
   std::vector<TimelinePoint> points;  // points[i] is the state at (i + 1) * spacing
-  /// What a replica with nothing to do shows after its last point: largest_free_blocks is its whole pool, the rest is 0.
+  /// What a replica with nothing to do shows after its last point: largest_free_blocks is its whole pool, the
+  /// rest is 0.
   TimelinePoint idle;
 
-  [[nodiscard]] std::int64_t next_scrape_ns() const { return (static_cast<std::int64_t>(points.size()) + 1) * spacing_ns; }
+  [[nodiscard]] std::int64_t next_scrape_ns() const {
+    return (static_cast<std::int64_t>(points.size()) + 1) * spacing_ns;
+  }
   void add(const TimelinePoint& point) {
     points.push_back(point);
     if (points.size() == kPointsMax) halve();
   }
-  void halve();                    // keeps every second point, doubles the spacing
-  void merge(Timeline other);      // sums point by point at the coarser spacing; missing points count as `idle`
+  void halve();                // keeps every second point, doubles the spacing
+  void merge(Timeline other);  // sums point by point at the coarser spacing; missing points count as `idle`
 };
 
 /// Counters of one replica's steps.
 struct StepTotals {
   std::int64_t steps = 0;
   std::int64_t scheduled_tokens = 0;
-  Int128 busy_fine = 0;   // in FineDuration units
+  Int128 busy_fine = 0;  // in FineDuration units
   Int128 hbm_bytes = 0;
   Int128 flop = 0;
 };
@@ -66,10 +70,10 @@ struct StepTotals {
 /// Everything a replica counts; records of replicas merge into the run's.
 struct RunRecord {
   Samples ttft;
-  Samples tpot;    // only requests with more than one token
+  Samples tpot;  // only requests with more than one token
   Samples e2el;
-  Samples queue;   // arrival to first scheduled
-  Histogram itl;   // pooled gaps
+  Samples queue;            // arrival to first scheduled
+  Histogram itl;            // pooled gaps
   Int128 itl_sum_fine = 0;  // exact, in FineDuration units
 
   std::int64_t arrived = 0;
@@ -77,19 +81,19 @@ struct RunRecord {
   std::int64_t rejected_too_long = 0;
   std::int64_t rejected_never_fits = 0;
   std::int64_t unfinished = 0;
-  std::int64_t good = 0;              // completed within every SLO term
-  std::int64_t input_tokens = 0;      // of completed requests
-  std::int64_t output_tokens = 0;     // of completed requests
+  std::int64_t good = 0;           // completed within every SLO term
+  std::int64_t input_tokens = 0;   // of completed requests
+  std::int64_t output_tokens = 0;  // of completed requests
   std::int64_t preemptions = 0;
-  std::int64_t recomputed_tokens = 0; // tokens whose KV preemptions threw away, to be computed again
+  std::int64_t recomputed_tokens = 0;      // tokens whose KV preemptions threw away, to be computed again
   std::int64_t prefix_queried_tokens = 0;  // prompt tokens looked up in a prefix cache
   std::int64_t prefix_hit_tokens = 0;      // of them, found there
   Instant first_arrival = kNever;
   Instant last_token = kStart;
-  std::int64_t blocks_used_max = 0;   // one replica's peak; after merging the sum of the replicas' peaks
+  std::int64_t blocks_used_max = 0;  // one replica's peak; after merging the sum of the replicas' peaks
   StepTotals steps;
   Timeline timeline;
-  bool stuck = false;                 // nothing could ever be scheduled again while requests waited: a real engine would hang
+  bool stuck = false;  // requests wait and nothing can ever be scheduled again: a real engine would hang
   RequestId stuck_request{};
 
   void merge(const RunRecord& other);
@@ -101,13 +105,13 @@ struct RequestRow {
   ReplicaId replica{};
   Outcome outcome = Outcome::completed;
   Instant arrival;
-  Instant scheduled = kNever;    // first scheduled; kNever where it did not happen
+  Instant scheduled = kNever;  // first scheduled; kNever where it did not happen
   Instant first_token = kNever;
   Instant last_token = kNever;
   Tokens input;
-  Tokens output;                 // generated
-  Tokens output_asked;           // what the request would generate uncut: the trace's own figure (0: as generated)
-  Tokens cached;                 // prompt tokens taken from a prefix cache at first admission
+  Tokens output;        // generated
+  Tokens output_asked;  // what the request would generate uncut: the trace's own figure (0: as generated)
+  Tokens cached;        // prompt tokens taken from a prefix cache at first admission
   std::int32_t preemptions = 0;
   std::int32_t priority = 0;
   const struct RequestDetails* details = nullptr;

@@ -46,8 +46,8 @@ void Histogram::make_room(std::size_t bucket) {
   counts_.resize((bucket / kSubBuckets + 1) * kSubBuckets);
 }
 
-/// Walks the buckets from the first value to the last. `Fine` is 64 bits wide where the whole run fits, else 128: only the latter pays for
-/// wide divisions.
+/// Walks the buckets from the first value to the last. `Fine` is 64 bits wide where the whole run fits, else
+/// 128: only the latter pays for wide divisions.
 template <class Fine>
 void Histogram::add_buckets(Fine first, Fine slope, std::int64_t steps, std::int64_t weight) {
   Fine value = first;
@@ -68,7 +68,8 @@ void Histogram::add_buckets(Fine first, Fine slope, std::int64_t steps, std::int
   }
 }
 
-void Histogram::add_run(std::int64_t first_fine, std::int64_t slope_fine, std::int64_t steps, std::int64_t weight) {
+void Histogram::add_run(std::int64_t first_fine, std::int64_t slope_fine, std::int64_t steps,
+                        std::int64_t weight) {
   KVCAST_CHECK(first_fine >= 0 && slope_fine >= 0 && steps >= 0);
   if (steps == 0) return;
   total_ += steps * weight;
@@ -82,7 +83,8 @@ void Histogram::add_run(std::int64_t first_fine, std::int64_t slope_fine, std::i
       counts_[last] += steps * weight;
       return;
     }
-    add_buckets(static_cast<std::uint64_t>(first_fine), static_cast<std::uint64_t>(slope_fine), steps, weight);
+    add_buckets(static_cast<std::uint64_t>(first_fine), static_cast<std::uint64_t>(slope_fine), steps,
+                weight);
     return;
   }
   const Int128 last_wide = static_cast<Int128>(slope_fine) * (steps - 1) + first_fine;
@@ -172,7 +174,8 @@ double Samples::mean_ns() const {
   return count_ == 0 ? 0 : static_cast<double>(sum_) / static_cast<double>(count_);
 }
 
-/// sum x^2 - (sum x)^2 / n in integers: no cancellation, and (sum x)^2 itself, which could overflow, is never formed.
+/// sum x^2 - (sum x)^2 / n in integers: no cancellation, and (sum x)^2 itself, which could overflow, is never
+/// formed.
 double Samples::std_ns() const {
   if (count_ == 0) return 0;
   const Int128 quotient = sum_ / count_;

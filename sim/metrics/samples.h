@@ -9,8 +9,9 @@
 
 namespace kvcast {
 
-/// Counts of non-negative integer nanoseconds in buckets whose width is at most 1/1024 of their value (exact below 2,048 ns).
-/// A quantile read from it is off by at most 0.05 % (half a bucket). Merging two histograms is adding their counts.
+/// Counts of non-negative integer nanoseconds in buckets whose width is at most 1/1024 of their value (exact
+/// below 2,048 ns). A quantile read from it is off by at most 0.05 % (half a bucket). Merging two histograms
+/// is adding their counts.
 class Histogram {
  public:
   static constexpr int kSubBits = 10;
@@ -18,19 +19,22 @@ class Histogram {
 
   void add(std::int64_t value_ns, std::int64_t count = 1) {
     const std::size_t bucket = bucket_of(value_ns);
-    if (bucket >= counts_.size()) [[unlikely]] make_room(bucket);
+    if (bucket >= counts_.size()) [[unlikely]]
+      make_room(bucket);
     counts_[bucket] += count;
     total_ += count;
   }
-  /// Adds `weight` for each of the values floor((first + i * slope) / 2^20) ns, i = 0 .. steps-1: the gaps of a run of decode steps whose
-  /// durations grow by `slope` fine units a step. Equals the loop, in time proportional to the buckets touched.
+  /// Adds `weight` for each of the values floor((first + i * slope) / 2^20) ns, i = 0 .. steps-1: the gaps of
+  /// a run of decode steps whose durations grow by `slope` fine units a step. Equals the loop, in time
+  /// proportional to the buckets touched.
   void add_run(std::int64_t first_fine, std::int64_t slope_fine, std::int64_t steps, std::int64_t weight);
   void merge(const Histogram& other);
   [[nodiscard]] std::int64_t total() const { return total_; }
   /// Grows by whole octaves, so its size depends on the largest value only and equal contents compare equal.
   [[nodiscard]] const std::vector<std::int64_t>& counts() const { return counts_; }
 
-  /// Log-linear: 2^kSubBits buckets per power of two, so both the index and its inverse are a shift and an addition.
+  /// Log-linear: 2^kSubBits buckets per power of two, so both the index and its inverse are a shift and an
+  /// addition.
   [[nodiscard]] static std::size_t bucket_of(std::int64_t value_ns) {
     const auto value = static_cast<std::uint64_t>(value_ns);
     constexpr int kExactBits = kSubBits + 1;
@@ -43,11 +47,13 @@ class Histogram {
   /// The value that stands for the bucket: the middle of its smallest and largest.
   [[nodiscard]] static double bucket_middle(std::size_t bucket);
 
-  /// Value at a rank in [0, total-1] (fractional ranks interpolate between neighbouring samples' buckets); buckets count as their midpoint.
+  /// Value at a rank in [0, total-1] (fractional ranks interpolate between neighbouring samples' buckets);
+  /// buckets count as their midpoint.
   [[nodiscard]] double value_at_rank(double rank) const;
   /// Values at ascending ranks, in one pass.
   [[nodiscard]] std::vector<double> values_at_ranks(const std::vector<double>& ranks) const;
-  /// Population standard deviation of the buckets' middles; off by at most kRelativeError of the root mean square.
+  /// Population standard deviation of the buckets' middles; off by at most kRelativeError of the root mean
+  /// square.
   [[nodiscard]] double std_ns() const;
 
   friend bool operator==(const Histogram&, const Histogram&) = default;
@@ -67,8 +73,9 @@ struct CdfPoint {
   double share = 0;
 };
 
-/// All values of one metric. Up to kExactMax of them are kept and percentiles are exact (numpy's linear interpolation); beyond that only
-/// the histogram is, and percentiles carry its error bound. Sums are integers, so merging in any grouping gives equal results.
+/// All values of one metric. Up to kExactMax of them are kept and percentiles are exact (numpy's linear
+/// interpolation); beyond that only the histogram is, and percentiles carry its error bound. Sums are
+/// integers, so merging in any grouping gives equal results.
 class Samples {
  public:
   static constexpr std::size_t kExactMax = std::size_t{1} << 17;
@@ -95,7 +102,8 @@ class Samples {
   /// Several percentiles for the price of one.
   /// \param percents ascending, each 0 to 100
   [[nodiscard]] std::vector<double> percentiles_ns(const std::vector<double>& percents) const;
-  /// The empirical distribution as at most `points` + 1 rising points, the smallest and the largest sample among them; empty without samples.
+  /// The empirical distribution as at most `points` + 1 rising points, the smallest and the largest sample
+  /// among them; empty without samples.
   [[nodiscard]] std::vector<CdfPoint> cdf(std::size_t points) const;
 
  private:

@@ -50,12 +50,24 @@ void read_all(Config& config, int depth) {
   }
 }
 
+/// A dump without the origins, which name another file when it is read back.
+std::string values_of(const std::string& dump) {
+  std::string values;
+  for (std::size_t begin = 0; begin < dump.size();) {
+    const std::size_t end = dump.find('\n', begin);
+    const std::string line = dump.substr(begin, end - begin);
+    values += line.substr(0, line.rfind("  # ")) + "\n";
+    begin = end + 1;
+  }
+  return values;
+}
+
 /// What the dump says of the values in force must read back as the same values.
 void dump_reads_back(const Config& config) {
-  const std::string dumped = config.dump();
-  Config again = Config::from_text(dumped, "dump");
+  const std::string dump = config.dump();
+  Config again = Config::from_text(dump, "dump");
   read_all(again, 0);
-  KVCAST_CHECK(Config::from_text(again.dump(), "dump").dump().empty());
+  KVCAST_CHECK(values_of(again.dump()) == values_of(dump));
 }
 
 }  // namespace

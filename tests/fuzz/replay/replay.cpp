@@ -5,9 +5,10 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
+#include <string>
 #include <vector>
+
+#include "sim/base/file.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
@@ -20,11 +21,11 @@ int main(int argc, char** argv) {
     }
     std::sort(files.begin(), files.end());
     for (const auto& path : files) {
-      std::ifstream stream(path, std::ios::binary);
-      const std::vector<char> text{std::istreambuf_iterator<char>(stream), {}};
       std::printf("%s\n", path.filename().c_str());
       std::fflush(stdout);  // a crash leaves the culprit's name behind
-      std::vector<std::uint8_t> bytes(text.begin(), text.end());
+      const std::string text =
+          kvcast::read_file(path.string(), std::size_t{1} << 28, kvcast::ExitCode::bad_data);
+      const std::vector<std::uint8_t> bytes(text.begin(), text.end());
       LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
       ++replayed;
     }

@@ -1,11 +1,9 @@
-#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
+#include "sim/base/file.h"
 #include "tests/unit/includes/include_rules.h"
 
 namespace kvcast {
@@ -25,9 +23,8 @@ BOOST_AUTO_TEST_CASE(every_source_keeps_to_the_table) {
       const bool source =
           extension == ".h" || extension == ".cpp" || extension == ".cu" || extension == ".cuh";
       if (!entry.is_regular_file() || !source) continue;
-      std::ifstream stream(entry.path());
-      const std::string text{std::istreambuf_iterator<char>(stream), {}};
-      const std::string file = std::filesystem::relative(entry.path(), root).generic_string();
+      const std::string text = read_file(entry.path().string(), std::size_t{1} << 24, ExitCode::bad_data);
+      const std::string file = entry.path().lexically_relative(root).generic_string();
       for (const std::string& problem : check_includes(file, text)) BOOST_ERROR(problem);
       ++files;
     }

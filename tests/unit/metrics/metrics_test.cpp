@@ -97,7 +97,8 @@ BOOST_AUTO_TEST_CASE(latencies_in_milliseconds) {
 
 BOOST_AUTO_TEST_CASE(itl_mean_is_exact_and_its_percentiles_bounded) {
   RunRecord record = ten_seconds();
-  // 1,000 steps of a batch of 8 from 10 ms, each 0.5 + 2^-20 ns longer than the last: mean = first + 999/2 * slope.
+  // 1,000 steps of a batch of 8 from 10 ms, each 0.5 + 2^-20 ns longer than the last: mean = first + 999/2 *
+  // slope.
   const std::int64_t first = (10 * kMs) << kFineBits;
   const std::int64_t slope = (std::int64_t{1} << (kFineBits - 1)) + 1;
   record.itl.add_run(first, slope, 1000, 8);
@@ -116,7 +117,8 @@ BOOST_AUTO_TEST_CASE(kv_use_counts_only_the_span_of_the_run) {
   record.timeline.spacing_ns = kSecond;  // scrapes at 1, 2, ... s; the run lasts from 2 to 12 s
   for (std::int64_t i = 1; i <= 14; ++i) {
     const bool inside = i >= 2 && i <= 12;
-    // 200 blocks of 16 in both pools; inside: 50 used and 600 of their 800 slots full, 150 free of which 120 adjacent.
+    // 200 blocks of 16 in both pools; inside: 50 used and 600 of their 800 slots full, 150 free of which 120
+    // adjacent.
     record.timeline.points.push_back(inside ? TimelinePoint{3, i == 5 ? 9 : 2, 50, 600, 120}
                                             : TimelinePoint{99, 99, 200, 3200, 0});
   }
@@ -180,13 +182,16 @@ BOOST_AUTO_TEST_CASE(slo_terms_are_judged) {
   BOOST_TEST(judge_slo(metrics, "tpot", "mean", 1).met);
   metrics.completed = 0;
   BOOST_TEST(!judge_slo(metrics, "tpot", "mean", 1).met);
-  BOOST_CHECK_EXCEPTION(static_cast<void>(statistic_ms(metrics, "ttfd", "p99")), InputError, [](const InputError& error) {
-    return std::string(error.what()) ==
-           "unknown latency \"ttfd\" (known: ttft, tpot, itl, e2el, queue; did you mean ttft?)";
-  });
-  BOOST_CHECK_EXCEPTION(static_cast<void>(statistic_ms(metrics, "ttft", "p98")), InputError, [](const InputError& error) {
-    return std::string(error.what()).find("known: mean, median, std, p50, p90, p95, p99") != std::string::npos;
-  });
+  BOOST_CHECK_EXCEPTION(
+      static_cast<void>(statistic_ms(metrics, "ttfd", "p99")), InputError, [](const InputError& error) {
+        return std::string(error.what()) ==
+               "unknown latency \"ttfd\" (known: ttft, tpot, itl, e2el, queue; did you mean ttft?)";
+      });
+  BOOST_CHECK_EXCEPTION(
+      static_cast<void>(statistic_ms(metrics, "ttft", "p98")), InputError, [](const InputError& error) {
+        return std::string(error.what()).find("known: mean, median, std, p50, p90, p95, p99") !=
+               std::string::npos;
+      });
 }
 
 BOOST_AUTO_TEST_SUITE_END()

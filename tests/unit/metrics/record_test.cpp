@@ -70,7 +70,8 @@ void check_equal(const LatencySummary& a, const LatencySummary& b) {
 }
 
 void check_equal(const RunRecord& a, const RunRecord& b) {
-  const DeploymentFacts facts{.replicas = 3, .gpus = 3, .blocks_total = 100, .block_size = 16, .hbm_bytes_per_s = 1e12};
+  const DeploymentFacts facts{
+      .replicas = 3, .gpus = 3, .blocks_total = 100, .block_size = 16, .hbm_bytes_per_s = 1e12};
   const Metrics x = reduce(a, facts);
   const Metrics y = reduce(b, facts);
   check_equal(x.ttft, y.ttft);

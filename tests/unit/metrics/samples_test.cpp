@@ -57,14 +57,16 @@ BOOST_AUTO_TEST_CASE(buckets_tile_the_line_and_are_narrow) {
     BOOST_REQUIRE_EQUAL(Histogram::bucket_of(begin), bucket);
     BOOST_REQUIRE_EQUAL(Histogram::bucket_of(end), bucket);
     // Half a bucket is at most the promised share of its smallest value.
-    BOOST_REQUIRE_LE(0.5 * static_cast<double>(end - begin), Histogram::kRelativeError * static_cast<double>(begin));
+    BOOST_REQUIRE_LE(0.5 * static_cast<double>(end - begin),
+                     Histogram::kRelativeError * static_cast<double>(begin));
   }
 }
 
 BOOST_AUTO_TEST_CASE(values_below_2048_ns_are_exact) {
   for (std::int64_t value = 0; value < 2048; ++value) {
     BOOST_REQUIRE_EQUAL(Histogram::bucket_of(value), static_cast<std::size_t>(value));
-    BOOST_REQUIRE_EQUAL(Histogram::bucket_middle(static_cast<std::size_t>(value)), static_cast<double>(value));
+    BOOST_REQUIRE_EQUAL(Histogram::bucket_middle(static_cast<std::size_t>(value)),
+                        static_cast<double>(value));
   }
 }
 
@@ -82,8 +84,9 @@ BOOST_AUTO_TEST_CASE(add_run_equals_the_loop) {
     const auto steps = static_cast<std::int64_t>(random() % 700);
     const auto weight = static_cast<std::int64_t>(random() % 300);
     const Histogram expected = run_by_loop(first, slope, steps, weight);
-    BOOST_REQUIRE_MESSAGE(run_at_once(first, slope, steps, weight) == expected,
-                          "first " << first << " slope " << slope << " steps " << steps << " weight " << weight);
+    BOOST_REQUIRE_MESSAGE(
+        run_at_once(first, slope, steps, weight) == expected,
+        "first " << first << " slope " << slope << " steps " << steps << " weight " << weight);
   }
 }
 
@@ -108,10 +111,12 @@ BOOST_AUTO_TEST_CASE(add_run_at_the_ends_of_its_range) {
   const std::int64_t steps = std::int64_t{1} << 31;
   const Histogram histogram = run_at_once(first, slope, steps, 3);
   BOOST_TEST(histogram.total() == 3 * steps);
-  // Each bucket's count is the number of i with begin <= floor((first + i * slope) / 2^20) < end, by 128-bit division.
+  // Each bucket's count is the number of i with begin <= floor((first + i * slope) / 2^20) < end, by 128-bit
+  // division.
   const auto steps_below = [&](std::int64_t value_ns) {
     const Int128 room = (static_cast<Int128>(value_ns) << kFineBits) - first;
-    return room <= 0 ? std::int64_t{0} : std::min(steps, static_cast<std::int64_t>((room + slope - 1) / slope));
+    return room <= 0 ? std::int64_t{0}
+                     : std::min(steps, static_cast<std::int64_t>((room + slope - 1) / slope));
   };
   std::int64_t sum = 0;
   for (std::size_t bucket = 0; bucket < histogram.counts().size(); ++bucket) {
@@ -194,10 +199,12 @@ BOOST_AUTO_TEST_CASE(empty_and_single) {
 }
 
 BOOST_AUTO_TEST_CASE(std_has_no_cancellation) {
-  // Two values one nanosecond apart around 10^15 ns: the textbook E[x^2] - E[x]^2 in doubles gives 0 or nonsense.
+  // Two values one nanosecond apart around 10^15 ns: the textbook E[x^2] - E[x]^2 in doubles gives 0 or
+  // nonsense.
   const std::int64_t base = 1'000'000'000'000'000;
   BOOST_TEST(samples_of({base, base + 1}).std_ns() == 0.5);
-  BOOST_TEST(samples_of({base, base + 1, base + 2}).std_ns() == std::sqrt(2.0 / 3), boost::test_tools::tolerance(1e-15));
+  BOOST_TEST(samples_of({base, base + 1, base + 2}).std_ns() == std::sqrt(2.0 / 3),
+             boost::test_tools::tolerance(1e-15));
 }
 
 BOOST_AUTO_TEST_CASE(folded_samples_keep_the_error_bound) {
@@ -220,7 +227,8 @@ BOOST_AUTO_TEST_CASE(folded_samples_keep_the_error_bound) {
   }
   double sum = 0;
   for (const std::int64_t value : values) sum += static_cast<double>(value);
-  BOOST_TEST(folded.mean_ns() == sum / static_cast<double>(values.size()), boost::test_tools::tolerance(1e-12));
+  BOOST_TEST(folded.mean_ns() == sum / static_cast<double>(values.size()),
+             boost::test_tools::tolerance(1e-12));
 }
 
 BOOST_AUTO_TEST_CASE(exact_up_to_the_limit_and_no_further) {
@@ -234,7 +242,8 @@ BOOST_AUTO_TEST_CASE(exact_up_to_the_limit_and_no_further) {
 
 BOOST_AUTO_TEST_CASE(merging_in_any_grouping_is_equal) {
   std::mt19937_64 random(17);
-  for (const std::size_t total : {std::size_t{100}, Samples::kExactMax, Samples::kExactMax + 1, 3 * Samples::kExactMax}) {
+  for (const std::size_t total :
+       {std::size_t{100}, Samples::kExactMax, Samples::kExactMax + 1, 3 * Samples::kExactMax}) {
     Samples all;
     std::vector<Samples> parts(4);
     for (std::size_t i = 0; i < total; ++i) {

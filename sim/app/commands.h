@@ -1,0 +1,32 @@
+/// The subcommands: each file declares its options on the command line and runs.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "sim/base/error.h"
+
+namespace CLI {
+class App;
+}
+
+namespace kvcast {
+
+/// Contract: add_x() declares the subcommand on `root`; run() does what its options ask, after they were parsed, and returns the exit code.
+/// \throws InputError from run()
+struct Command {
+  CLI::App* app = nullptr;
+  std::function<ExitCode()> run;
+  std::vector<Command> children;  // commands of its own (trace stats, ...); then run is not called
+};
+
+[[nodiscard]] Command add_simulate(CLI::App& root);
+[[nodiscard]] Command add_memory(CLI::App& root);
+[[nodiscard]] Command add_list(CLI::App& root);
+
+/// Parses the command line and runs the command that it names.
+/// \throws InputError for wrong usage and from the command
+[[nodiscard]] ExitCode run_command_line(int argc, const char* const* argv);
+
+}  // namespace kvcast

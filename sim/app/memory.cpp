@@ -1,0 +1,184 @@
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <cstdio>
+#include <memory>
+
+#include "reports/format.h"
+#include "reports/report.h"
+#include "sim/app/commands.h"
+#include "sim/app/describe.h"
+#include "sim/app/options.h"
+#include "sim/app/outputs.h"
+#include "sim/app/what_fits.h"
+#include "sim/base/file.h"
+#include "sim/base/hash.h"
+
+namespace kvcast {
+namespace {
+
+constexpr std::int64_t kBytesMax = std::int64_t{1} << 60;
+
+/// An option that stands for a key of the scenario file.
+struct KeyOption {
+  const char* option;
+  const char* key;
+  const char* type;
+  const char* help;
+};
+
+constexpr KeyOption kKeyOptions[] = {
+    {"--model", "model", "MODEL", "A Hugging Face config.json, a folder that holds one, or a name of kvcast list models"},
+    {"--gpu", "cluster.gpu", "GPU", "A name of kvcast list gpus (default: h100-sxm)"},
+    {"--tensor-parallel-size", "cluster.tensor_parallel_size", "N", "GPUs that share each layer (default: 1)"},
+    {"--pipeline-parallel-size", "cluster.pipeline_parallel_size", "N", "Stages of consecutive layers (default: 1)"},
+    {"--engine-profile", "engine.profile", "NAME", "A name of kvcast list engines (default: vllm-0.32)"},
+    {"--dtype", "engine.dtype", "DTYPE", "Of weights and activations: auto, bfloat16, float16, float32"},
+    {"--kv-cache-dtype", "engine.kv_cache_dtype", "DTYPE", "Of the KV cache: auto, fp8, int8_per_token_head, int4, ..."},
+    {"--block-size", "engine.block_size", "TOKENS", "Tokens a block (default: the engine's choice)"},
+    {"--gpu-memory-utilization", "engine.gpu_memory_utilization", "SHARE", "Share of the GPU's memory that the engine may use"},
+    {"--max-model-len", "engine.max_model_len", "TOKENS", "Longest request (default: the model's)"},
+    {"--max-num-seqs", "engine.max_num_seqs", "N", "Most requests in one step"},
+    {"--max-num-batched-tokens", "engine.max_num_batched_tokens", "TOKENS", "Most tokens in one step"},
+};
+
+struct Options {
+  std::vector<std::string> values = std::vector<std::string>(std::size(kKeyOptions));
+  std::vector<std::string> settings;
+  std::string available_kv_bytes;
+  std::string json;
+  bool quiet = false;
+};
+
+/// Messages name "--set a.b=c"; what was given as an option is named as that.
+std::string in_option_words(std::string message, const Options& options) {
+  for (std::size_t i = 0; i < std::size(kKeyOptions); ++i) {
+    const std::string setting = fmt::format("--set {}={}", kKeyOptions[i].key, options.values[i]);
+    if (!options.values[i].empty() && message.starts_with(setting)) {
+      return fmt::format("{} {}{}", kKeyOptions[i].option, options.values[i], message.substr(setting.size()));
+    }
+  }
+  return message;
+}
+
+Config command_line_config(const Options& options) {
+  Config config = Config::empty("command line");
+  for (const Setting& setting : parse_settings(options.settings)) config.set(setting.path, setting.value);
+  for (std::size_t i = 0; i < std::size(kKeyOptions); ++i) {
+    if (!options.values[i].empty()) config.set(kKeyOptions[i].key, options.values[i]);
+  }
+  if (!config.has("model")) throw InputError("kvcast memory needs --model: a Hugging Face config.json, a folder that holds one, or a name of kvcast list models");
+  return config;
+}
+
+void fill_lines(const Deployment& deployment, const MemoryReport& report, MemoryForecast& forecast) {
+  const KvReport& kv = report.kv;
+  const auto add = [&](const char* label, std::string value, const char* unit, std::string source) {
+    forecast.lines.push_back({label, std::move(value), unit, std::move(source)});
+  };
+  const auto layers = static_cast<std::int64_t>(std::count_if(
+      deployment.model->layers.begin(), deployment.model->layers.end(), [](const LayerSpec& layer) {
+        return layer.kind != LayerKind::recurrent && layer.kind != LayerKind::no_attention && layer.kind != LayerKind::shared_kv;
+      }));
+  if (layers > 0 && kv.bytes_per_token % layers == 0) {
+    add("KV per token and layer", grouped(kv.bytes_per_token / layers), "B", fmt::format("formula: KV per token / {} layers that keep it", layers));
+  }
+  add("blocks a request of max_model_len", grouped(kv.blocks_per_request), "blocks", "formula: over all groups of layers");
+  add("longest request that fits", grouped(report.fits_max_model_len), "tokens", "formula: largest max_model_len that passes the engine's check");
+}
+
+void fill_kv(const KvReport& kv, MemoryForecast::Kv& out) {
+  out.dtype = kv.dtype;
+  out.bytes_per_token = kv.bytes_per_token;
+  out.bytes_per_block = kv.bytes_per_block;
+  out.state_bytes_per_sequence = kv.state_bytes_per_sequence;
+  out.blocks_total = kv.blocks_total;
+  out.blocks_usable = kv.blocks_usable;
+  out.tokens_total = kv.tokens_total;
+  out.tokens_capacity = kv.tokens_capacity;
+  out.max_concurrency = kv.max_concurrency;
+  for (const KvGroupReport& group : kv.groups) out.groups.push_back({group.kind, group.layers, group.block_size, group.page_bytes});
+}
+
+void fill_weights(const WeightsReport& weights, MemoryForecast::Weights& out) {
+  out.parameters = weights.parameters;
+  out.bytes_per_rank = weights.bytes_per_rank;
+  out.buffer_bytes = weights.buffer_bytes;
+  out.mla_absorbed_bytes = weights.mla_absorbed_bytes;
+  out.draft_bytes = weights.draft_bytes;
+  out.loaded_bytes = weights.loaded_bytes;
+}
+
+std::string joined_sources(const std::vector<std::string>& sources, const std::string& otherwise) {
+  std::string text;
+  for (const std::string& source : sources) text += (text.empty() ? "" : "; ") + source;
+  return text.empty() ? otherwise : text;
+}
+
+MemoryForecast to_forecast(const Deployment& deployment, const MemoryReport& report) {
+  const MemoryOptions& memory = deployment.memory;
+  const std::int64_t gpus = memory.tensor_parallel_size * memory.pipeline_parallel_size;
+  MemoryForecast forecast;
+  forecast.title = describe_title(*deployment.model, *deployment.gpu, gpus);
+  forecast.model = describe_model(*deployment.model);
+  forecast.gpu = describe_gpu(*deployment.gpu, deployment.model->dtype);
+  forecast.engine = fmt::format("{}, KV in {}, max_num_seqs {}, max_num_batched_tokens {}", memory.profile.name, report.kv.dtype,
+                                grouped(report.max_num_seqs), grouped(report.max_num_batched_tokens));
+  forecast.cluster = fmt::format("TP {}, PP {}", memory.tensor_parallel_size, memory.pipeline_parallel_size);
+  forecast.fits = report.status == MemoryStatus::ok;
+  forecast.warnings = report.warnings;
+  forecast.max_model_len = report.max_model_len;
+  forecast.fits_max_model_len = report.fits_max_model_len;
+  if (!forecast.fits) forecast.message = report.message + "; " + what_would_fit(*deployment.model, *deployment.gpu, memory, report);
+  fill_weights(report.weights, forecast.weights);
+  fill_kv(report.kv, forecast.kv);
+  forecast.budget = budget_lines(report);
+  fill_lines(deployment, report, forecast);
+  if (!report.kv.scheme.empty()) forecast.assumptions.push_back({"KV cache: " + report.kv.scheme, memory.profile.name});
+  forecast.assumptions.push_back({"What is not given is as " + memory.profile.name + " sets it",
+                                  joined_sources(memory.profile.sources, "configs/engines/" + memory.profile.name + ".yaml")});
+  forecast.version = KVCAST_VERSION;
+  return forecast;
+}
+
+ExitCode memory(const Options& options) {
+  try {
+    Config root = command_line_config(options);
+    Deployment deployment = read_deployment(root, "", ReadFor::memory);
+    root.finish();
+    if (!options.available_kv_bytes.empty()) {
+      deployment.memory.available_kv_bytes = parse_integer("--available-kv-bytes", options.available_kv_bytes, 0, kBytesMax);
+    }
+    const MemoryReport report = memory_report(*deployment.model, *deployment.gpu, deployment.memory);
+    const MemoryForecast forecast = to_forecast(deployment, report);
+    if (!options.json.empty()) {
+      OutputFile json(options.json);
+      json.write(to_json(forecast));
+      json.commit();
+    }
+    if (!options.quiet && options.json != "-") write_table(stdout, forecast, color_wanted(stdout));
+    if (forecast.fits) return ExitCode::fine;
+    throw InputError(fmt::format("{} does not fit: {}", forecast.title, forecast.message), ExitCode::infeasible);
+  } catch (const InputError& error) {
+    throw InputError(in_option_words(error.what(), options), error.code());
+  }
+}
+
+}  // namespace
+
+Command add_memory(CLI::App& root) {
+  auto options = std::make_shared<Options>();
+  CLI::App* app = root.add_subcommand("memory", "Size weights and KV cache on a GPU: blocks, tokens, concurrency, and what would fit");
+  for (std::size_t i = 0; i < std::size(kKeyOptions); ++i) {
+    app->add_option(kKeyOptions[i].option, options->values[i], kKeyOptions[i].help)->type_name(kKeyOptions[i].type);
+  }
+  app->add_option("--available-kv-bytes", options->available_kv_bytes, "Skip the budget: how many blocks do N bytes a rank give?")->type_name("N");
+  app->add_option("--set", options->settings, "Any other value, as path=value: --set engine.enforce_eager=true (repeatable)")->type_name("A.B=C")->expected(1)->take_all();
+  app->add_option("--json", options->json, "Write the result as JSON (-: standard output)")->type_name("FILE");
+  app->add_flag("--quiet", options->quiet, "No table: only the JSON file and the exit code");
+  return {app, [options] { return memory(*options); }, {}};
+}
+
+}  // namespace kvcast

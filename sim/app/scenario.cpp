@@ -1,0 +1,340 @@
+#include "sim/app/scenario.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <filesystem>
+#include <limits>
+
+#include "sim/base/embedded.h"
+#include "sim/base/file.h"
+#include "sim/base/hash.h"
+#include "sim/base/text.h"
+#include "sim/kv/allocators.h"
+
+namespace kvcast {
+namespace {
+
+constexpr std::int64_t kTokensMax = std::int64_t{1} << 30;
+constexpr std::size_t kScenarioBytesMax = std::size_t{4} << 20;
+constexpr const char* kDefaultProfile = "vllm-0.32";
+constexpr const char* kDefaultGpu = "h100-sxm";
+
+/// Keys that the scenario format has and this version does not simulate: refused, never ignored.
+void refuse_key(const Config& section, std::string_view key, const std::string& what) {
+  if (section.has(key)) section.fail(key, "this version of kvcast does not model " + what + " yet; leave the key out");
+}
+
+/// A size that only 1 is modelled of.
+void refuse_above_one(Config& section, std::string_view key, const std::string& what) {
+  if (section.get_int(key, {1, 4096}, 1) > 1) {
+    section.fail(key, "this version of kvcast does not simulate " + what + " yet; only 1 is possible");
+  }
+}
+
+/// 0 where the key is absent: the engine or the model chooses.
+std::int64_t int_or_zero(Config& section, std::string_view key, IntRange range) {
+  return section.has(key) ? section.get_int(key, range) : 0;
+}
+
+std::optional<bool> bool_if_given(Config& section, std::string_view key) {
+  if (!section.has(key)) return std::nullopt;
+  return section.get_bool(key, false);
+}
+
+/// A model override's YAML scalar as JSON.
+std::string to_json(const std::string& text) {
+  const bool literal = parse_real(text).has_value() || text == "true" || text == "false" || text == "null";
+  if (literal) return text;
+  std::string json = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') json += '\\';
+    json += c;
+  }
+  return json + "\"";
+}
+
+/// engine.model_overrides: nested mappings or dotted keys of the model's config.json.
+void read_overrides(Config section, const std::string& prefix, ModelOverrides& overrides) {
+  for (const std::string& key : section.keys()) {
+    const std::string path = prefix + key;
+    if (section.is_mapping(key)) {
+      read_overrides(section.child(key), path + ".", overrides);
+    } else if (section.is_sequence(key)) {
+      std::string list;
+      for (const std::string& item : section.get_strings(key)) list += (list.empty() ? "" : ", ") + to_json(item);
+      overrides[path] = "[" + list + "]";
+    } else {
+      overrides[path] = to_json(section.get_string(key));
+    }
+  }
+}
+
+/// A path as the scenario names it: beside the scenario where it is there, else as it stands.
+std::string locate(const std::string& path, const std::string& folder) {
+  namespace fs = std::filesystem;
+  if (folder.empty() || fs::path(path).is_absolute()) return path;
+  const fs::path beside = fs::path(folder) / path;
+  std::error_code error;
+  return fs::exists(beside, error) ? beside.string() : path;
+}
+
+std::optional<ModelSpec> read_model(Config& root, Config& engine, const std::string& folder, bool needed) {
+  ModelOverrides overrides;
+  read_overrides(engine.child("model_overrides"), "", overrides);
+  if (!root.has("model") && !needed) return std::nullopt;
+  const std::string name = root.get_string("model");
+  return load_model(locate(name, folder), overrides, root.where("model"));
+}
+
+/// Sizes that only `kvcast memory` knows so far.
+void read_parallelism(Config& engine, Config& cluster, ReadFor use, MemoryOptions& memory) {
+  memory.tensor_parallel_size = cluster.get_int("tensor_parallel_size", {1, 4096}, 1);
+  refuse_above_one(cluster, "expert_parallel_size", "expert parallelism of its own size");
+  refuse_above_one(cluster, "context_parallel_size", "context parallelism");
+  if (use == ReadFor::simulate) {
+    refuse_above_one(cluster, "pipeline_parallel_size", "pipeline parallelism");
+    refuse_above_one(engine, "decode_context_parallel_size", "decode context parallelism");
+    refuse_key(engine, "enable_expert_parallel", "the step time of expert parallelism");
+    refuse_key(engine, "speculative", "speculative decoding");
+    return;
+  }
+  memory.pipeline_parallel_size = cluster.get_int("pipeline_parallel_size", {1, 4096}, 1);
+  memory.decode_context_parallel_size = engine.get_int("decode_context_parallel_size", {1, 4096}, 1);
+  memory.enable_expert_parallel = engine.get_bool("enable_expert_parallel", false);
+  Config speculative = engine.child("speculative");
+  if (!engine.has("speculative")) return;
+  memory.spec_method = speculative.get_choice("method", {"mtp", "ngram", "eagle"}, "ngram");
+  memory.num_speculative_tokens = speculative.get_int("num_speculative_tokens", {1, 64});
+}
+
+/// What a step may hold; defaults as vLLM derives them from the profile's.
+void read_step_limits(Config& engine, std::int64_t max_model_len, MemoryOptions& memory) {
+  const EngineProfile& profile = memory.profile;
+  const bool chunked = engine.get_bool("enable_chunked_prefill", profile.enable_chunked_prefill);
+  memory.enable_chunked_prefill = chunked;
+  const std::int64_t tokens = chunked ? profile.max_num_batched_tokens : std::max(profile.max_num_batched_tokens, max_model_len);
+  memory.max_num_batched_tokens = engine.get_int("max_num_batched_tokens", {1, std::int64_t{1} << 24}, tokens);
+  const std::int64_t seqs = std::min(profile.max_num_seqs, memory.max_num_batched_tokens);
+  memory.max_num_seqs = engine.get_int("max_num_seqs", {1, std::int64_t{1} << 20}, seqs);
+}
+
+std::int64_t read_max_model_len(Config& engine, const std::optional<ModelSpec>& model) {
+  const std::int64_t given = int_or_zero(engine, "max_model_len", {2, kTokensMax});
+  if (given > 0 || !model) return given;
+  const std::int64_t length = model->max_position_embeddings;
+  if (length == 0) engine.fail("max_model_len", "must be given: the model's file does not say its longest context");
+  engine.note("max_model_len", std::to_string(length), Origin::model_file);
+  return length;
+}
+
+}  // namespace
+
+Deployment read_deployment(Config& root, const std::string& folder, ReadFor use) {
+  Deployment deployment;
+  Config engine = root.child("engine");
+  Config cluster = root.child("cluster");
+  const bool has_pool = engine.has("num_gpu_blocks_override") && engine.has("max_model_len");
+  const bool by_formula = engine.child("step_time").has("affine") && has_pool;
+  deployment.model = read_model(root, engine, folder, !by_formula);
+  const GpuSpec gpu = read_gpu(cluster, "gpu", kDefaultGpu);
+  if (deployment.model) deployment.gpu = gpu;
+
+  MemoryOptions& memory = deployment.memory;
+  const std::string profile = engine.get_string("profile", kDefaultProfile);
+  memory.profile = load_engine_profile(profile, gpu, engine.where("profile"));
+  deployment.max_model_len = read_max_model_len(engine, deployment.model);
+  memory.max_model_len = deployment.max_model_len;
+  memory.dtype = engine.get_choice("dtype", {"auto", "bfloat16", "float16", "float32"}, "auto");
+  if (memory.dtype == "auto") memory.dtype.clear();
+  const std::string kv_dtype = engine.get_string("kv_cache_dtype", memory.profile.kv_cache_dtype);
+  memory.kv_cache_dtype = parse_kv_dtype(kv_dtype, engine.where("kv_cache_dtype"));
+  memory.block_size = int_or_zero(engine, "block_size", {1, 4096});
+  memory.gpu_memory_utilization = engine.get_real("gpu_memory_utilization", {0.01, 1.0}, memory.profile.gpu_memory_utilization);
+  read_step_limits(engine, deployment.max_model_len, memory);
+  memory.enforce_eager = engine.get_bool("enforce_eager", false);
+  memory.enable_prefix_caching = bool_if_given(engine, "enable_prefix_caching");
+  memory.async_scheduling = bool_if_given(engine, "async_scheduling");
+  memory.disable_hybrid_kv_cache_manager = engine.get_bool("disable_hybrid_kv_cache_manager", false);
+  if (engine.has("mamba_ssm_cache_dtype")) {
+    memory.mamba_ssm_cache_dtype = engine.get_choice("mamba_ssm_cache_dtype", {"float32", "bfloat16", "float16"}, "float32");
+  }
+  if (engine.has("moe_backend")) memory.moe_backend = engine.get_choice("moe_backend", {"triton", "marlin"}, "triton");
+  if (engine.has("num_gpu_blocks_override")) {
+    memory.num_gpu_blocks_override = engine.get_int("num_gpu_blocks_override", {1, kTokensMax});
+  }
+  read_parallelism(engine, cluster, use, memory);
+  return deployment;
+}
+
+namespace {
+
+std::optional<AffineTime> read_step_time(Config& engine) {
+  Config step_time = engine.child("step_time");
+  refuse_key(step_time, "calibration", "calibrated step times");
+  if (!step_time.has("affine")) {
+    if (engine.has("step_time")) engine.fail("step_time", "holds nothing that is known; write {affine: {base_us: ..., per_token_us: ...}}");
+    return std::nullopt;
+  }
+  Config affine = step_time.child("affine");
+  AffineTime time;
+  time.base_us = affine.get_real("base_us", {0, 1e9}, 0);
+  time.per_token_us = affine.get_real("per_token_us", {0, 1e9}, 0);
+  time.per_context_token_us = affine.get_real("per_context_token_us", {0, 1e9}, 0);
+  if (time.base_us == 0 && time.per_token_us == 0) {
+    engine.fail("step_time", "affine.base_us or affine.per_token_us must be above 0: a step takes time");
+  }
+  return time;
+}
+
+/// What the schedule rests on in the profile's engine and kvcast does not simulate yet.
+void refuse_unmodelled_engine(Config& engine, const Deployment& deployment) {
+  if (deployment.memory.enable_prefix_caching.value_or(false)) {
+    engine.fail("enable_prefix_caching", "this version of kvcast does not model prefix caching yet; leave it out (hits then count as 0) or set it to false");
+  }
+  if (deployment.memory.async_scheduling.value_or(false)) {
+    engine.fail("async_scheduling", "this version of kvcast does not model asynchronous scheduling yet; leave it out or set it to false");
+  }
+  refuse_key(engine, "kv_offload", "KV tiers below the GPU's memory");
+  refuse_key(engine, "mamba_cache_mode", "prefix caching of recurrent states");
+  const std::string preemption = engine.get_choice("preemption", {"recompute", "swap"}, "recompute");
+  if (preemption == "swap") engine.fail("preemption", "this version of kvcast does not model swapping yet; only recompute is possible");
+}
+
+void read_engine(Config& root, Scenario& scenario) {
+  Config engine = root.child("engine");
+  Deployment& deployment = scenario.deployment;
+  const MemoryOptions& memory = deployment.memory;
+  refuse_unmodelled_engine(engine, deployment);
+  scenario.affine = read_step_time(engine);
+  if (!deployment.model && !memory.num_gpu_blocks_override) root.fail("model", "is needed, or engine.num_gpu_blocks_override");
+
+  scenario.scheduler = engine.get_string("scheduler", memory.profile.scheduler);
+  scenario.policy = engine.get_string("scheduling_policy", "fcfs");
+  scenario.allocator = engine.get_string("allocator", memory.profile.allocator);
+  const auto& scheduler = scheduler_catalog().find(scenario.scheduler, engine.where("scheduler"));
+  const auto& order = queue_order_catalog().find(scenario.policy, engine.where("scheduling_policy"));
+  const auto& allocator = allocator_catalog().find(scenario.allocator, engine.where("allocator"));
+  EngineDefaults defaults;
+  defaults.max_num_seqs = memory.max_num_seqs;
+  defaults.max_num_batched_tokens = memory.max_num_batched_tokens;
+  defaults.max_model_len = Tokens{deployment.max_model_len};
+  scenario.engine.scheduler = scheduler.make(engine, defaults);
+  scenario.engine.order = order.make(engine);
+  scenario.engine.allocator = allocator.make(engine);
+  scenario.engine.max_model_len = defaults.max_model_len;
+
+  deployment.enable_kv_cache = engine.get_bool("enable_kv_cache", true);
+  scenario.engine.enable_kv_cache = deployment.enable_kv_cache;
+  if (!deployment.enable_kv_cache && scenario.scheduler == "vllm-v1") {
+    engine.fail("enable_kv_cache", "false is not possible with the scheduler vllm-v1, which splits prompts into chunks and must keep the KV of the earlier ones; "
+                                   "set engine.scheduler to static or continuous");
+  }
+  const std::string reservation = engine.get_choice("reservation", {"max_model_len", "max_tokens"}, "max_model_len");
+  scenario.engine.reservation = reservation == "max_tokens" ? Reservation::max_tokens : Reservation::max_model_len;
+  const std::string path = engine.get_choice("step_path", {"closed_form", "step_by_step"}, "closed_form");
+  scenario.engine.path = path == "step_by_step" ? StepPath::step_by_step : StepPath::closed_form;
+}
+
+void read_cluster(Config& root, Scenario& scenario) {
+  Config cluster = root.child("cluster");
+  scenario.replicas = cluster.get_int("replicas", {1, 1 << 16}, 1);
+  scenario.router = cluster.get_string("router", "round-robin");
+  scenario.make_router = router_catalog().find(scenario.router, cluster.where("router")).make(cluster);
+  refuse_key(cluster, "disaggregation", "prefill and decode on separate replicas");
+  if (cluster.has("price_per_gpu_hour")) scenario.price_per_gpu_hour = cluster.get_real("price_per_gpu_hour", {0, 1e6});
+}
+
+std::vector<SloBound> read_slo(Config& root) {
+  std::vector<SloBound> bounds;
+  Config slo = root.child("slo");
+  for (const char* metric : {"ttft", "tpot", "itl", "e2el", "queue"}) {
+    const std::string key = std::string(metric) + "_ms";
+    Config limits = slo.child(key);
+    for (const char* statistic : {"mean", "median", "p50", "p90", "p95", "p99"}) {
+      if (!limits.has(statistic)) continue;
+      bounds.push_back({metric, statistic, limits.get_real(statistic, {0.001, 1e9})});
+    }
+    if (slo.has(key) && limits.keys().empty()) slo.fail(key, "is empty; write for example {p99: 2000}");
+  }
+  if (root.has("slo") && slo.keys().empty()) root.fail("slo", "is empty; write for example {ttft_ms: {p99: 2000}}");
+  return bounds;
+}
+
+std::optional<Duration> read_sim_time(Config& root) {
+  Config limits = root.child("limits");
+  if (!limits.has("sim_time_s")) return std::nullopt;
+  const double seconds = limits.get_real("sim_time_s", {1e-6, 1e9});
+  return Duration{std::llround(seconds * 1e9)};
+}
+
+constexpr std::string_view kScenarioFolder = "configs/scenarios/";
+constexpr std::string_view kScenarioEnding = ".yaml";
+
+/// "default" of "configs/scenarios/default.yaml"; other paths as they are.
+std::string short_name(std::string path) {
+  if (path.starts_with(kScenarioFolder)) path.erase(0, kScenarioFolder.size());
+  if (path.ends_with(kScenarioEnding)) path.erase(path.size() - kScenarioEnding.size());
+  return path;
+}
+
+/// A built-in scenario by its path or its short name.
+const EmbeddedFile* find_embedded(const std::string& path) {
+  for (const EmbeddedFile& file : embedded_files()) {
+    if (!file.path.starts_with(kScenarioFolder)) continue;
+    if (file.path == path || short_name(std::string(file.path)) == path) return &file;
+  }
+  return nullptr;
+}
+
+std::vector<std::string> embedded_scenarios() {
+  std::vector<std::string> names;
+  for (const EmbeddedFile& file : embedded_files()) {
+    if (file.path.starts_with(kScenarioFolder)) names.push_back(short_name(std::string(file.path)));
+  }
+  return names;
+}
+
+}  // namespace
+
+Setting parse_setting(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    throw InputError("--set " + text + ": a setting reads path=value, for example --set engine.block_size=32");
+  }
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+ScenarioText open_scenario(const std::string& path, const std::vector<Setting>& settings) {
+  std::error_code error;
+  const EmbeddedFile* embedded = std::filesystem::exists(path, error) ? nullptr : find_embedded(path);
+  if (embedded == nullptr && !std::filesystem::exists(path, error)) {
+    throw InputError(path + ": there is no such file, and no built-in scenario of this name" + known_names(short_name(path), embedded_scenarios()));
+  }
+  const std::string text = embedded ? std::string(embedded->text) : read_file(path, kScenarioBytesMax, ExitCode::usage);
+  const std::string folder = embedded ? "" : std::filesystem::path(path).parent_path().string();
+  const std::string name = embedded ? std::string(embedded->path) : path;
+  ScenarioText scenario{Config::from_text(text, name), name, content_hash(text), folder};
+  for (const Setting& setting : settings) scenario.config.set(setting.path, setting.value);
+  return scenario;
+}
+
+Scenario read_scenario(ScenarioText& text) {
+  Config& root = text.config;
+  Scenario scenario;
+  scenario.path = text.path;
+  scenario.name = std::filesystem::path(text.path).filename().string();
+  scenario.hash = text.hash;
+  scenario.seed = static_cast<std::uint64_t>(root.get_int("seed", {0, std::numeric_limits<std::int64_t>::max()}, 1));
+  scenario.deployment = read_deployment(root, text.folder, ReadFor::simulate);
+  read_engine(root, scenario);
+  read_cluster(root, scenario);
+  Config workload = root.child("workload");
+  scenario.workload = make_workload(workload, scenario.seed, text.folder);
+  scenario.slo = read_slo(root);
+  scenario.sim_time_max = read_sim_time(root);
+  root.finish();
+  return scenario;
+}
+
+}  // namespace kvcast

@@ -1,0 +1,84 @@
+/// Scenario: one experiment, typed. Every key of a scenario file is read here, once, and nowhere else.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "hwmodels/affine_timer.h"
+#include "hwmodels/memory_report.h"
+#include "sim/base/config.h"
+#include "sim/cluster/cluster.h"
+#include "workloads/workload.h"
+
+namespace kvcast {
+
+/// What serves: model, engine settings and GPU. Shared by `kvcast memory` and `kvcast simulate`.
+struct Deployment {
+  std::optional<ModelSpec> model;     // absent only with an affine timer and a pool that is given
+  std::optional<GpuSpec> gpu;         // absent only together with the model
+  MemoryOptions memory;               // every option in force; zero only where the model or the engine chooses
+  std::int64_t max_model_len = 0;     // in force; 0: no model and none given
+  bool enable_kv_cache = true;
+};
+
+/// One bound of the SLO as the user wrote it.
+struct SloBound {
+  std::string metric;     // "ttft"
+  std::string statistic;  // "p99"
+  double limit_ms = 0;
+};
+
+struct Scenario {
+  std::string name;  // file name without folders
+  std::string path;  // as the user named it
+  std::string hash;  // of the file's text
+  Deployment deployment;
+  std::optional<AffineTime> affine;  // instead of the hardware model
+
+  std::string scheduler, policy, allocator, router;  // names in the catalogues
+  EngineSetup engine;                                // all but the pool
+  RouterMaker make_router;
+  std::int64_t replicas = 1;
+  std::optional<double> price_per_gpu_hour;
+
+  WorkloadSetup workload;
+  std::vector<SloBound> slo;
+  std::uint64_t seed = 1;
+  std::optional<Duration> sim_time_max;
+};
+
+/// A scenario's text with the command line's changes to it.
+struct ScenarioText {
+  Config config;
+  std::string path;  // as named, or the embedded file's
+  std::string hash;
+  std::string folder;  // relative paths are looked up here first; empty: the working directory
+};
+
+/// One `--set a.b=c`.
+struct Setting {
+  std::string path;
+  std::string value;
+};
+
+/// Splits "a.b=c".
+/// \throws InputError where there is no "=" or no path
+[[nodiscard]] Setting parse_setting(const std::string& text);
+
+/// Opens a scenario: a file, or a built-in one by its path ("configs/scenarios/default.yaml") or name ("default"), and applies the settings in
+/// order. \throws InputError naming the built-in scenarios where there is neither
+[[nodiscard]] ScenarioText open_scenario(const std::string& path, const std::vector<Setting>& settings);
+
+/// What a deployment is read for: `memory` sizes settings that this version does not simulate yet, and needs no workload.
+enum class ReadFor { memory, simulate };
+
+/// Reads `model`, `engine` (what decides memory) and `cluster`. \param folder see ScenarioText
+[[nodiscard]] Deployment read_deployment(Config& root, const std::string& folder, ReadFor use);
+
+/// Reads everything and checks that no key is left over.
+/// \throws InputError for unknown keys, impossible values and what this version does not simulate
+[[nodiscard]] Scenario read_scenario(ScenarioText& text);
+
+}  // namespace kvcast

@@ -1,0 +1,169 @@
+#include "tests/support/random_runs.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+
+#include "sim/base/config.h"
+#include "sim/kv/allocators.h"
+#include "tests/support/sources.h"
+
+namespace kvcast::test {
+
+StepCost KneeTimer::step(const StepShape& shape) const {
+  const std::int64_t context = shape.decode_context + shape.prefill_context;
+  const std::int64_t beyond = std::max<std::int64_t>(0, shape.decode_context - knee_);
+  const std::int64_t fine = base_ + per_token_ * shape.tokens + per_context_ * (context + beyond) + shape.prefill_pairs;
+  return {FineDuration{fine}, 3 * context + shape.tokens, 7 * shape.tokens + context};
+}
+
+DecodeLine KneeTimer::decode(std::int64_t seqs, std::int64_t context) const {
+  DecodeLine line;
+  const bool below = context <= knee_;
+  line.base.time = FineDuration{base_ + per_token_ * seqs - (below ? 0 : per_context_ * knee_)};
+  line.base.hbm_bytes = seqs;
+  line.base.flop = 7 * seqs;
+  line.per_context_token.time = FineDuration{below ? per_context_ : 2 * per_context_};
+  line.per_context_token.hbm_bytes = 3;
+  line.per_context_token.flop = 1;
+  if (below) line.context_max = knee_;
+  return line;
+}
+
+namespace {
+
+template <class T>
+const T& any_of(RandomStream& random, const std::vector<T>& values) {
+  return values[static_cast<std::size_t>(random.integer(0, static_cast<std::int64_t>(values.size()) - 1))];
+}
+
+std::vector<Request> random_requests(RandomStream& random, Tokens max_model_len, double rate, std::int64_t count) {
+  std::vector<Request> requests;
+  Instant now = kStart;
+  const std::int64_t input_max = any_of<std::int64_t>(random, {3, 60, 700});
+  const std::int64_t output_max = any_of<std::int64_t>(random, {1, 20, 150, 400});
+  for (std::int64_t i = 0; i < count; ++i) {
+    Request request;
+    request.id = static_cast<RequestId>(i);
+    if (random.uniform() < 0.8) now += Duration{static_cast<std::int64_t>(random.exponential(1e9 / rate))};
+    request.arrival = now;
+    request.input = Tokens{random.integer(1, input_max)};
+    request.output = Tokens{random.integer(1, output_max)};
+    if (random.uniform() < 0.3) request.output_limit = Tokens{random.integer(1, output_max)};
+    if (random.uniform() < 0.5) request.output_predicted = Tokens{random.integer(1, output_max)};
+    request.priority = static_cast<std::int32_t>(random.integer(0, 3));
+    if (random.uniform() < 0.02) request.input = max_model_len;
+    requests.push_back(std::move(request));
+  }
+  return requests;
+}
+
+}  // namespace
+
+RandomRun random_run(std::uint64_t seed, const Choice& choice) {
+  RandomStream random(seed, "laws");
+  RandomRun run;
+  ClusterSetup& setup = run.setup;
+  EngineSetup& engine = setup.engine;
+  const std::string scheduler = choice.scheduler.empty() ? any_of(random, scheduler_catalog().names()) : choice.scheduler;
+  const std::string allocator = choice.allocator.empty() ? any_of(random, allocator_catalog().names()) : choice.allocator;
+  const std::string order = any_of(random, queue_order_catalog().names());
+  const std::string router = any_of(random, router_catalog().names());
+  engine.max_model_len = Tokens{any_of<std::int64_t>(random, {90, 400, 1200})};
+  EngineDefaults defaults;
+  defaults.max_model_len = engine.max_model_len;
+  const std::int64_t max_num_seqs = any_of<std::int64_t>(random, {1, 3, 16, 64});
+  std::string yaml = fmt::format("max_num_seqs: {}\n", max_num_seqs);
+  if (scheduler == "vllm-v1") {
+    const bool chunked = random.uniform() < 0.8;
+    const std::int64_t budget = max_num_seqs + random.integer(0, 300) + (chunked ? 0 : engine.max_model_len.value);
+    yaml += fmt::format("max_num_batched_tokens: {}\nenable_chunked_prefill: {}\n", budget, chunked);
+    yaml += fmt::format("long_prefill_token_threshold: {}\n", random.uniform() < 0.3 ? random.integer(1, 100) : 0);
+    yaml += fmt::format("scheduler_reserve_full_isl: {}\n", random.uniform() < 0.7);
+    yaml += fmt::format("watermark: {}\n", random.uniform() < 0.3 ? 0.05 : 0.0);
+  }
+  Config config = Config::from_text(yaml, "law.yaml");
+  engine.scheduler = scheduler_catalog().find(scheduler, "law").make(config, defaults);
+  engine.order = queue_order_catalog().find(order, "law").make(config);
+  engine.allocator = allocator_catalog().find(allocator, "law").make(config);
+  engine.reservation = random.uniform() < 0.5 ? Reservation::max_model_len : Reservation::max_tokens;
+  const std::int64_t block_size = any_of<std::int64_t>(random, {1, 2, 7, 16, 64, 256});
+  // In quarters of the longest request: pools that cannot hold it, pools that press, pools that do not.
+  const std::int64_t pool_tokens = engine.max_model_len.value * any_of<std::int64_t>(random, {1, 4, 8, 20, 240}) / 4 + random.integer(0, 50);
+  engine.pool = {Blocks{ceil_div(pool_tokens, block_size)}, Tokens{block_size}};
+  engine.enable_kv_cache = scheduler == "vllm-v1" || random.uniform() < 0.8;
+  Config cluster = Config::empty("law");
+  setup.router = router_catalog().find(router, "law").make(cluster);
+  setup.replicas = any_of<std::int64_t>(random, {1, 1, 2, 5});
+  setup.seed = seed;
+  if (random.uniform() < 0.2) setup.sim_time_max = Duration{random.integer(1, 30'000'000'000)};
+  setup.slo.ttft_ns = random.integer(1'000'000, 3'000'000'000);
+  setup.slo.tpot_ns = random.integer(1'000'000, 100'000'000);
+
+  const std::int64_t base = random.integer(1, 20'000'000) << kFineBits;
+  run.timer = std::make_unique<KneeTimer>(base + random.integer(0, 1 << 20), random.integer(0, 40'000'000'000),
+                                          random.integer(0, 3'000'000'000), random.integer(0, 5000));
+  const double rate = any_of<double>(random, {0.5, 5, 40, 400});
+  run.requests = random_requests(random, engine.max_model_len, rate, random.integer(1, 300));
+  run.closed_loop = random.uniform() < 0.25;
+  run.source = run.closed_loop ? closed_loop_source(run.requests, random.integer(1, 40), Duration{random.integer(0, 3) * 100'000'000})
+                               : list_source(run.requests);
+  run.text = fmt::format("seed {}: {} {} {} {} x{}, block {}, pool {}, max_model_len {}, KV {}, {} requests at {}/s{}\n{}", seed, scheduler,
+                         allocator, order, router, setup.replicas, block_size, engine.pool.blocks.value, engine.max_model_len.value, engine.enable_kv_cache,
+                         run.requests.size(), rate, run.closed_loop ? ", closed loop" : "", yaml);
+  return run;
+}
+
+namespace {
+
+std::string text_of(Int128 value) {
+  return fmt::format("{}:{}", static_cast<std::int64_t>(value >> 64), static_cast<std::uint64_t>(value));
+}
+
+std::string text_of(const Samples& samples) {
+  std::string text = fmt::format("n={} mean={} std={}", samples.count(), samples.mean_ns(), samples.std_ns());
+  if (samples.count() == 0) return text;
+  for (const double p : {0.0, 10.0, 50.0, 90.0, 99.0, 100.0}) text += fmt::format(" {}", samples.percentile_ns(p));
+  return text;
+}
+
+}  // namespace
+
+std::string text_of(const RunRecord& r) {
+  std::string text = fmt::format("ttft {}\ntpot {}\ne2el {}\nqueue {}\n", text_of(r.ttft), text_of(r.tpot), text_of(r.e2el), text_of(r.queue));
+  text += fmt::format("itl {} sum {}\n", r.itl.total(), text_of(r.itl_sum_fine));
+  for (std::size_t b = 0; b < r.itl.counts().size(); ++b) {
+    if (r.itl.counts()[b] != 0) text += fmt::format("{}:{} ", b, r.itl.counts()[b]);
+  }
+  text += fmt::format("\narrived {} completed {} long {} never {} unfinished {} good {} in {} out {}\n", r.arrived, r.completed,
+                      r.rejected_too_long, r.rejected_never_fits, r.unfinished, r.good, r.input_tokens, r.output_tokens);
+  text += fmt::format("preemptions {} recomputed {} first {} last {} peak {} stuck {} {}\n", r.preemptions, r.recomputed_tokens,
+                      r.first_arrival.time_since_epoch().count(), r.last_token.time_since_epoch().count(), r.blocks_used_max, r.stuck,
+                      to_number(r.stuck_request));
+  text += fmt::format("steps {} tokens {} busy {} bytes {} flop {}\n", r.steps.steps, r.steps.scheduled_tokens, text_of(r.steps.busy_fine),
+                      text_of(r.steps.hbm_bytes), text_of(r.steps.flop));
+  text += fmt::format("timeline {}\n", r.timeline.spacing_ns);
+  for (const TimelinePoint& p : r.timeline.points) {
+    text += fmt::format("{},{},{},{},{} ", p.running, p.waiting, p.blocks_used, p.tokens_resident, p.largest_free_blocks);
+  }
+  return text;
+}
+
+std::string text_of(const RequestRow& row) {
+  const auto at = [](Instant t) { return t.time_since_epoch().count(); };
+  return fmt::format("id {} replica {} outcome {} arrival {} scheduled {} first {} last {} in {} out {} cached {} preempted {}", to_number(row.id),
+                     to_index(row.replica), static_cast<int>(row.outcome), at(row.arrival), at(row.scheduled), at(row.first_token),
+                     at(row.last_token), row.input.value, row.output.value, row.cached.value, row.preemptions);
+}
+
+int law_runs(int otherwise) {
+  const char* text = std::getenv("KVCAST_LAW_RUNS");
+  return text != nullptr ? std::atoi(text) : otherwise;
+}
+
+std::uint64_t law_seed() {
+  const char* text = std::getenv("KVCAST_LAW_SEED");
+  return text != nullptr ? std::strtoull(text, nullptr, 10) : 1;
+}
+
+}  // namespace kvcast::test

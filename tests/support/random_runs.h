@@ -1,0 +1,68 @@
+/// Random deployments and workloads for the laws: every catalogue entry, sizes that press on the pool and sizes that do not.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sim/base/rng.h"
+#include "sim/cluster/cluster.h"
+
+namespace kvcast::test {
+
+/// Piecewise affine in the decode context and monotone, with odd coefficients, so that no rounding hides: base + a * tokens + b * context, and from
+/// `knee` tokens of decode context on a steeper line.
+class KneeTimer final : public StepTimer {
+ public:
+  KneeTimer(std::int64_t base, std::int64_t per_token, std::int64_t per_context, std::int64_t knee)
+      : base_(base), per_token_(per_token), per_context_(per_context), knee_(knee) {}
+  [[nodiscard]] StepCost step(const StepShape& shape) const override;
+  [[nodiscard]] DecodeLine decode(std::int64_t seqs, std::int64_t context) const override;
+
+ private:
+  std::int64_t base_, per_token_, per_context_, knee_;  // fine units
+};
+
+struct RandomRun {
+  std::string text;  // what it is, for messages
+  ClusterSetup setup;
+  std::unique_ptr<StepTimer> timer;
+  SourceMaker source;
+  std::vector<Request> requests;
+  bool closed_loop = false;
+};
+
+struct Choice {
+  std::string scheduler;  // empty: any
+  std::string allocator;
+};
+
+/// Everything follows from the seed.
+[[nodiscard]] RandomRun random_run(std::uint64_t seed, const Choice& choice = {});
+
+/// Keeps all rows and steps.
+class Watcher final : public RequestObserver, public StepObserver {
+ public:
+  void on_request(const RequestRow& row) override {
+    RequestRow kept = row;
+    kept.details = nullptr;
+    rows[to_number(row.id)] = kept;
+    ++reports[to_number(row.id)];
+  }
+  void on_step(const StepRecord& step) override { steps.push_back(step); }
+  std::map<std::uint64_t, RequestRow> rows;
+  std::map<std::uint64_t, int> reports;
+  std::vector<StepRecord> steps;
+};
+
+/// Every number of a record as text; two equal records have equal texts.
+[[nodiscard]] std::string text_of(const RunRecord& record);
+[[nodiscard]] std::string text_of(const RequestRow& row);
+
+/// How many random runs a law makes: $KVCAST_LAW_RUNS, or the given default.
+[[nodiscard]] int law_runs(int otherwise);
+/// The first seed: $KVCAST_LAW_SEED, or 1.
+[[nodiscard]] std::uint64_t law_seed();
+
+}  // namespace kvcast::test

@@ -1,0 +1,174 @@
+#include "workloads/workload.h"
+
+#include <fmt/format.h>
+
+#include "sim/base/error.h"
+#include "workloads/inputs.h"
+#include "workloads/modifiers.h"
+#include "workloads/numbers.h"
+#include "workloads/synthetic_config.h"
+#include "workloads/trace_format.h"
+
+namespace kvcast {
+namespace {
+
+/// A workload before what works on both kinds.
+struct Base {
+  WorkloadFactory make;
+  std::string description;
+  std::string credit;
+  std::int64_t requests_max = 0;
+  std::int64_t concurrency = 0;
+  Duration think{};
+};
+
+constexpr double kSecondsMax = 3e8;
+
+Duration seconds(double s) { return Duration{static_cast<std::int64_t>(s * 1e9 + 0.5)}; }
+
+TraceChanges read_changes(Config& config, std::string& description) {
+  TraceChanges changes;
+  changes.from = seconds(config.get_real("from_s", {0, kSecondsMax}, 0));
+  if (config.has("to_s")) changes.to = seconds(config.get_real("to_s", {0, kSecondsMax}));
+  if (changes.to <= changes.from) config.fail("to_s", "it must be above from_s");
+  changes.limit = config.has("limit") ? config.get_int("limit", {1, kRequestsMax}) : 0;
+  changes.rate_scale = config.get_real("rate_scale", {1e-6, 1e6}, 1);
+  changes.max = config.has("max") ? config.get_int("max", {2, 2 * kTokensMax}) : 0;
+  if (changes.from > Duration{} || changes.to < Duration::max()) {
+    description += fmt::format("; from {} s", static_cast<double>(changes.from.count()) * 1e-9);
+    if (changes.to < Duration::max()) description += fmt::format(" to {} s", static_cast<double>(changes.to.count()) * 1e-9);
+  }
+  if (changes.limit > 0) description += fmt::format("; first {} requests", changes.limit);
+  if (changes.rate_scale != 1) description += fmt::format("; {} times as fast", changes.rate_scale);
+  if (changes.max > 0) description += fmt::format("; cut to {} tokens", changes.max);
+  return changes;
+}
+
+/// The format that the user named, or the one of the content.
+const CatalogEntry<TraceFormat>& choose_format(const std::string& name, const std::string& where, const std::vector<TraceFile>& files) {
+  const auto& entry = name == "auto" ? detect_format(files.front()) : trace_formats().find(name, where);
+  if (files.size() > 1 && !entry.make.takes_folder) {
+    throw InputError(files.front().name + ": a folder of several files is given, but a trace of format " + entry.name + " is one file",
+                     ExitCode::bad_data);
+  }
+  return entry;
+}
+
+Base read_trace(Config& config, std::uint64_t seed, InputFiles& inputs, std::vector<std::string>& assumptions) {
+  const std::string path = config.get_string("path");
+  const std::string format = config.get_string("format", "auto");
+  const std::vector<TraceFile> files = inputs.open_all(path);
+  const auto& entry = choose_format(format, config.where("format"), files);
+  config.note("format", entry.name, format == "auto" ? Origin::derived : Origin::given);
+  TraceInput input{files, config, seed, [&inputs](const std::string& beside) { return inputs.open(beside); }, assumptions};
+  const WorkloadFactory make = entry.make.make(input);
+  Base base;
+  base.description = fmt::format("trace {} ({})", path, entry.name);
+  base.credit = entry.make.credit;
+  const TraceChanges changes = read_changes(config, base.description);
+  const bool window = changes.from > Duration{} || changes.to < Duration::max();
+  if (window && make()->has_feedback()) {
+    config.fail(config.has("from_s") ? "from_s" : "to_s", "a closed-loop trace has no time window: when its requests come depends on the server");
+  }
+  base.make = [make, changes] { return changed(make(), changes); };
+  base.requests_max = changes.limit;
+  return base;
+}
+
+Base synthetic_base(const SyntheticPlan& plan, std::uint64_t seed) {
+  Base base;
+  base.make = [spec = plan.spec, seed] { return make_synthetic(spec, seed); };
+  base.description = plan.description;
+  base.requests_max = plan.spec.requests;
+  base.concurrency = plan.concurrency;
+  base.think = plan.think;
+  return base;
+}
+
+std::vector<double> read_weights(Config& config, std::string_view key) {
+  if (!config.has(key)) return {};
+  std::vector<double> weights = config.get_reals(key, {0, 1e9});
+  double total = 0;
+  for (const double weight : weights) total += weight;
+  if (!(total > 0)) config.fail(key, "weights with a sum above 0 are needed");
+  return weights;
+}
+
+Decorations read_decorations(Config& config, std::string& description) {
+  Decorations decorations;
+  if (config.has("predictor")) {
+    Config predictor = config.child("predictor");
+    decorations.predictor_cv = predictor.get_real("cv", {0, 100});
+    description += fmt::format("; output lengths predicted with cv {}", *decorations.predictor_cv);
+  }
+  if (config.has("max_tokens")) {
+    decorations.output_as_limit = config.get_choice("max_tokens", {"output", "none"}, "none") == "output";
+    if (decorations.output_as_limit) description += "; max_tokens sent as the output length";
+  }
+  decorations.priority_weights = read_weights(config, "priorities");
+  decorations.tenant_weights = read_weights(config, "tenants");
+  if (!decorations.priority_weights.empty()) description += fmt::format("; {} priorities", decorations.priority_weights.size());
+  if (!decorations.tenant_weights.empty()) description += fmt::format("; {} tenants", decorations.tenant_weights.size());
+  return decorations;
+}
+
+Base read_base(Config& config, std::uint64_t seed, InputFiles& inputs, std::vector<std::string>& assumptions) {
+  if (config.has("trace") && config.has("synthetic")) config.fail("synthetic", "trace is given too; only one of them can be");
+  if (config.has("trace")) {
+    Config trace = config.child("trace");
+    return read_trace(trace, seed, inputs, assumptions);
+  }
+  const bool given = config.has("synthetic");
+  if (!given) {
+    assumptions.push_back(std::string("no workload is given: the embedded profile ") + kDefaultProfile +
+                          ", fitted to the Azure conversation trace of 2023, stands in for it");
+  }
+  Config synthetic = config.child("synthetic");
+  return synthetic_base(read_synthetic(synthetic, given ? "" : kDefaultProfile, seed, inputs), seed);
+}
+
+}  // namespace
+
+WorkloadSetup make_workload(Config& workload, std::uint64_t seed, const std::string& base_dir) {
+  InputFiles inputs(base_dir);
+  WorkloadSetup setup;
+  Base base = read_base(workload, seed, inputs, setup.assumptions);
+  std::string description = std::move(base.description);
+  const Decorations decorations = read_decorations(workload, description);
+  std::int64_t concurrency = base.concurrency;
+  if (workload.has("max_concurrency")) {
+    if (concurrency > 0) workload.fail("max_concurrency", "the closed loop has a concurrency of its own");
+    concurrency = workload.get_int("max_concurrency", {1, 1'000'000});
+    description += fmt::format("; at most {} in flight", concurrency);
+  }
+  const auto make = [make_base = base.make, decorations, seed, concurrency, think = base.think] {
+    std::unique_ptr<WorkloadSource> source = decorated(make_base(), decorations, seed);
+    if (concurrency > 0) source = limit_concurrency(std::move(source), concurrency, think);
+    return source;
+  };
+  setup.has_feedback = make()->has_feedback();
+  setup.make_source = make;
+  setup.description = std::move(description);
+  setup.inputs = inputs.files();
+  setup.credit = base.credit;
+  setup.requests_max = base.requests_max;
+  return setup;
+}
+
+WorkloadSetup make_trace_workload(const std::string& path, const std::string& format, std::uint64_t seed) {
+  InputFiles inputs("");
+  WorkloadSetup setup;
+  const std::vector<TraceFile> files = inputs.open_all(path);
+  const auto& entry = choose_format(format.empty() ? "auto" : format, "--format", files);
+  Config options = Config::empty(path);
+  TraceInput input{files, options, seed, [&inputs](const std::string& beside) { return inputs.open(beside); }, setup.assumptions};
+  const WorkloadFactory make = entry.make.make(input);
+  setup.has_feedback = make()->has_feedback();
+  setup.make_source = make;
+  setup.description = fmt::format("trace {} ({})", path, entry.name);
+  setup.credit = entry.make.credit;
+  setup.inputs = inputs.files();
+  return setup;
+}
+
+}  // namespace kvcast
