@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "reports/format.h"
@@ -33,7 +34,7 @@ double seconds(std::chrono::steady_clock::duration duration) {
 
 /// "0:07", "12:34", "3:00:00"
 std::string clock_text(double total_s) {
-  const auto whole = static_cast<std::int64_t>(total_s + 0.5);
+  const std::int64_t whole = std::llround(total_s);
   const std::int64_t hours = whole / 3600;
   const std::int64_t minutes = whole / 60 % 60;
   if (hours > 0) return fmt::format("{}:{:02}:{:02}", hours, minutes, whole % 60);

@@ -109,10 +109,12 @@ std::string json_row(const RequestRow& row) {
     text += ", \"input\": [";
     for (std::size_t i = 0; i < details.content.size(); ++i) {
       const PromptSegment& segment = details.content[i];
-      text += fmt::format("{}[\"{:x}\", {}]", i == 0 ? "" : ", ", segment.segment, segment.length.value);
+      text += fmt::format("{}[\"#{:016x}\", {}]", i == 0 ? "" : ", ", segment.segment, segment.length.value);
     }
     text += "]";
   }
+  if (row.output_limit.value > 0) text += fmt::format(", \"max_tokens\": {}", row.output_limit.value);
+  if (row.tenant != 0) text += fmt::format(", \"tenant\": \"{}\"", row.tenant);
   if (row.priority != 0) text += fmt::format(", \"priority\": {}", row.priority);
   if (!details.session.empty()) text += ", \"session\": " + json_string(details.session);
   if (!details.model.empty()) text += ", \"model\": " + json_string(details.model);

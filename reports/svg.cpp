@@ -85,31 +85,34 @@ std::vector<double> linear_ticks(Axis::Span span, int wanted) {
     step *= 2;
   }
   std::vector<double> ticks;
-  const double first = std::ceil(span.min / step - 1e-9);
-  for (double i = first; i * step <= span.max + 1e-9 * step; ++i) ticks.push_back(i * step);
+  const auto first = static_cast<std::int64_t>(std::ceil(span.min / step - 1e-9));
+  const auto last = static_cast<std::int64_t>(std::floor(span.max / step + 1e-9));
+  for (std::int64_t i = first; i <= last; ++i) ticks.push_back(static_cast<double>(i) * step);
   return ticks;
 }
 
 std::vector<double> log_ticks(Axis::Span span, int wanted) {
   std::vector<double> tens;
   std::vector<double> all;
-  for (double power = decade_below(span.min); power <= span.max; power *= 10) {
+  double power = decade_below(span.min);
+  while (power <= span.max) {
     for (const double digit : {1.0, 2.0, 5.0}) {
       const double tick = digit * power;
       if (tick < span.min || tick > span.max) continue;
       all.push_back(tick);
       if (digit == 1.0) tens.push_back(tick);
     }
+    power *= 10;
   }
   return static_cast<int>(all.size()) <= wanted + 1 || tens.size() < 2 ? all : tens;
 }
 
-std::string x_axis(const Axis& axis, const Frame& frame, double scale, const std::string& title, int wanted) {
+std::string x_axis(const Axis& axis, const Frame& frame, const std::string& title, int wanted) {
   std::string svg = segment(frame.left, frame.bottom, frame.right, frame.bottom, "axis");
   for (const double tick : axis.ticks(wanted)) {
     const double x = axis.at(tick);
     svg += segment(x, frame.bottom, x, frame.bottom + 4, "axis");
-    svg += label(x, frame.bottom + 18, tick_text(tick * scale), Anchor::middle);
+    svg += label(x, frame.bottom + 18, tick_text(tick), Anchor::middle);
   }
   return svg + label((frame.left + frame.right) / 2, frame.height - 4, title, Anchor::middle);
 }
@@ -290,7 +293,7 @@ std::string draw(const CdfChart& chart) {
   const TimeUnit unit = unit_of_ms(span.max);
   const Axis in_unit =
       Axis::fitted({span.min * unit.scale, span.max * unit.scale}, {frame.left, frame.right});
-  svg += x_axis(in_unit, frame, 1, std::string(unit.name) + (x.is_log() ? ", logarithmic" : ""), 5);
+  svg += x_axis(in_unit, frame, std::string(unit.name) + (x.is_log() ? ", logarithmic" : ""), 5);
   std::string path;
   for (const CdfPoint& point : chart.curve) {
     path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", x.at(point.value_ns / 1e6),
@@ -314,15 +317,15 @@ std::string draw(const TimeChart& chart) {
   const double last_s = first_s + (count - 1) * spacing_s;
   const TimeUnit unit = unit_of_seconds(last_s);
   const Axis x = Axis::linear({0, std::max(last_s, spacing_s) * unit.scale}, {frame.left, frame.right});
-  double top = chart.is_percent ? 1 : 0;
+  double top = chart.is_percent ? 1 : 4;  // counts get whole-numbered ticks
   for (const TimeChart::Series& series : chart.series) {
     top = std::max(top, *std::max_element(series.values.begin(), series.values.end()));
   }
-  const Axis y = Axis::linear({0, top > 0 ? top : 1}, {frame.bottom, frame.top});
+  const Axis y = Axis::linear({0, top}, {frame.bottom, frame.top});
   std::string svg = open_svg(chart.id, chart.title, chart.description, frame);
   svg += y_axis(chart, y, frame);
-  svg += x_axis(x, frame, 1, std::string("time since the first arrival, ") + unit.name,
-                chart.width > 500 ? 10 : 4);
+  svg +=
+      x_axis(x, frame, std::string("time since the first arrival, ") + unit.name, chart.width > 500 ? 10 : 4);
   constexpr double kPixelsPerBand = 3;
   for (const TimeChart::Series& series : chart.series) {
     const auto bands =

@@ -36,7 +36,8 @@ class Clock {
 /// Gaps of mean 1.
 class Gaps {
  public:
-  Gaps(double shape, std::uint64_t seed) : shape_(shape), gamma_(std::isinf(shape) ? 1 : shape), stream_(seed, "arrivals") {}
+  Gaps(double shape, std::uint64_t seed)
+      : shape_(shape), gamma_(std::isinf(shape) ? 1 : shape), stream_(seed, "arrivals") {}
   double next() {
     if (std::isinf(shape_)) return 1;
     return shape_ == 1 ? stream_.exponential(1) : gamma_(stream_);
@@ -50,7 +51,8 @@ class Gaps {
 
 class Renewal final : public ArrivalProcess {
  public:
-  Renewal(const RenewalSpec& spec, std::uint64_t seed) : gap_ns_(kNsPerSecond / spec.rate), gaps_(spec.shape, seed) {}
+  Renewal(const RenewalSpec& spec, std::uint64_t seed)
+      : gap_ns_(kNsPerSecond / spec.rate), gaps_(spec.shape, seed) {}
   Instant next() override { return clock_.advance(gaps_.next() * gap_ns_); }
 
  private:
@@ -61,11 +63,13 @@ class Renewal final : public ArrivalProcess {
 
 class Ramp final : public ArrivalProcess {
  public:
-  Ramp(const RenewalSpec& spec, const RampSpec& ramp, std::uint64_t seed) : ramp_(ramp), gaps_(spec.shape, seed) {}
+  Ramp(const RenewalSpec& spec, const RampSpec& ramp, std::uint64_t seed)
+      : ramp_(ramp), gaps_(spec.shape, seed) {}
   Instant next() override {
     const double progress = static_cast<double>(made_++) / static_cast<double>(ramp_.requests);
-    const double rate = ramp_.exponential ? ramp_.from * portable_exp(progress * portable_log(ramp_.to / ramp_.from))
-                                          : ramp_.from + (ramp_.to - ramp_.from) * progress;
+    const double rate = ramp_.exponential
+                            ? ramp_.from * portable_exp(progress * portable_log(ramp_.to / ramp_.from))
+                            : ramp_.from + (ramp_.to - ramp_.from) * progress;
     return clock_.advance(gaps_.next() * kNsPerSecond / rate);
   }
 
@@ -118,7 +122,8 @@ std::unique_ptr<ArrivalProcess> renewal_arrivals(const RenewalSpec& spec, std::u
   return std::make_unique<Renewal>(spec, seed);
 }
 
-std::unique_ptr<ArrivalProcess> ramp_arrivals(const RenewalSpec& spec, const RampSpec& ramp, std::uint64_t seed) {
+std::unique_ptr<ArrivalProcess> ramp_arrivals(const RenewalSpec& spec, const RampSpec& ramp,
+                                              std::uint64_t seed) {
   KVCAST_CHECK(ramp.from > 0);
   KVCAST_CHECK(ramp.to > 0);
   KVCAST_CHECK(ramp.requests > 0);

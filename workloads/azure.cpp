@@ -1,5 +1,5 @@
-/// Azure LLM inference traces, 2023 (local dates, 7 fraction digits) and 2024 (with a time zone): TIMESTAMP, ContextTokens,
-/// GeneratedTokens. Published at github.com/Azure/AzurePublicDataset.
+/// Azure LLM inference traces, 2023 (local dates, 7 fraction digits) and 2024 (with a time zone): TIMESTAMP,
+/// ContextTokens, GeneratedTokens. Published at github.com/Azure/AzurePublicDataset.
 #include "workloads/csv_trace.h"
 
 namespace kvcast {
@@ -19,7 +19,8 @@ WorkloadFactory make(TraceInput& input) {
 
 TraceFormat azure_format() {
   return {[](std::string_view head) { return has_columns(head, columns()); }, make, false,
-          "Azure LLM inference traces (github.com/Azure/AzurePublicDataset), CC-BY-4.0; Patel et al., Splitwise, ISCA 2024"};
+          "Azure LLM inference traces (github.com/Azure/AzurePublicDataset), CC-BY-4.0; Patel et al., "
+          "Splitwise, ISCA 2024"};
 }
 
 }  // namespace kvcast

@@ -1,5 +1,5 @@
-/// BurstGPT: Timestamp in seconds, Request tokens, Response tokens; other columns (Model, Log Type, Session ID, ...) are not used.
-/// Published at github.com/HPMLL/BurstGPT.
+/// BurstGPT: Timestamp in seconds, Request tokens, Response tokens; other columns (Model, Log Type, Session
+/// ID, ...) are not used. Published at github.com/HPMLL/BurstGPT.
 #include "workloads/csv_trace.h"
 
 namespace kvcast {
@@ -12,7 +12,8 @@ CsvTraceColumns columns() {
 
 WorkloadFactory make(TraceInput& input) {
   input.assumptions.push_back(
-      "rows with 0 response tokens are failed requests (as BurstGPT defines them) and are left out; requests to all models are replayed");
+      "rows with 0 response tokens are failed requests (as BurstGPT defines them) and are left out; requests "
+      "to all models are replayed");
   return csv_trace(input, columns());
 }
 

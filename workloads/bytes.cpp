@@ -63,7 +63,8 @@ class MemoryBytes final : public ByteSource {
 /// Gives back the bytes that were read ahead to tell the compression.
 class Rewound final : public ByteSource {
  public:
-  Rewound(std::string ahead, std::unique_ptr<ByteSource> rest) : ahead_(std::move(ahead)), rest_(std::move(rest)) {}
+  Rewound(std::string ahead, std::unique_ptr<ByteSource> rest)
+      : ahead_(std::move(ahead)), rest_(std::move(rest)) {}
   std::size_t read(char* to, std::size_t size) override {
     if (at_ == ahead_.size()) return rest_->read(to, size);
     const std::size_t count = std::min(size, ahead_.size() - at_);
@@ -210,7 +211,8 @@ std::string content_of(const TraceFile& file, std::size_t bytes_max) {
   std::vector<char> chunk(kChunkBytes);
   while (const std::size_t count = bytes->read(chunk.data(), chunk.size())) {
     content.append(chunk.data(), count);
-    if (content.size() > bytes_max) unreadable(file.name, "larger than " + std::to_string(bytes_max >> 20) + " MiB");
+    if (content.size() > bytes_max)
+      unreadable(file.name, "larger than " + std::to_string(bytes_max >> 20) + " MiB");
   }
   return content;
 }

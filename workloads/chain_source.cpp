@@ -37,9 +37,11 @@ void ChainSource::finished(RequestId id, Instant when) {
   if (running.empty()) return;
   for (const Child& child : running.mapped().children) {
     if (child.think > Instant::max() - when) {
-      throw InputError(running.mapped().name + ": the think times after it reach beyond 292 years", ExitCode::bad_data);
+      throw InputError(running.mapped().name + ": the think times after it reach beyond 292 years",
+                       ExitCode::bad_data);
     }
-    ready_.push({std::max(when + child.think, child.not_before), child.node, running.mapped().name, child.think});
+    ready_.push(
+        {std::max(when + child.think, child.not_before), child.node, running.mapped().name, child.think});
   }
 }
 

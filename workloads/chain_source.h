@@ -13,9 +13,10 @@
 
 namespace kvcast {
 
-/// Contract: the derived class names its requests by nodes (numbers that grow in the order of the workload), adds each as a root
-/// with its arrival or as a child of another node, and makes the Request when it is taken. Ties in time are taken in order of node.
-/// Memory: nodes that were added and not yet made, and nodes made whose children still wait for their end.
+/// Contract: the derived class names its requests by nodes (numbers that grow in the order of the workload),
+/// adds each as a root with its arrival or as a child of another node, and makes the Request when it is
+/// taken. Ties in time are taken in order of node. Memory: nodes that were added and not yet made, and nodes
+/// made whose children still wait for their end.
 class ChainSource : public WorkloadSource {
  public:
   using Node = std::uint64_t;
@@ -38,7 +39,8 @@ class ChainSource : public WorkloadSource {
     Instant arrival;
     Node node = 0;
   };
-  /// The earliest root that load() would add, or a bound below it; nullopt when there is nothing more to load.
+  /// The earliest root that load() would add, or a bound below it; nullopt when there is nothing more to
+  /// load.
   [[nodiscard]] virtual std::optional<Upcoming> upcoming() = 0;
   /// Adds the next roots (none before upcoming()) and their descendants.
   virtual void load() = 0;

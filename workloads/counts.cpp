@@ -15,7 +15,8 @@ constexpr int kSubBits = 10;
 double spread(Int128 sum, Int128 sum_of_squares, std::int64_t count) {
   // n * sum of squares - sum^2 is exact in integers below 2^126; what is left is one division.
   const double n = static_cast<double>(count);
-  const double variance = (static_cast<double>(sum_of_squares) - static_cast<double>(sum) * (static_cast<double>(sum) / n)) / n;
+  const double variance =
+      (static_cast<double>(sum_of_squares) - static_cast<double>(sum) * (static_cast<double>(sum) / n)) / n;
   return std::sqrt(std::max(variance, 0.0));
 }
 
@@ -38,7 +39,8 @@ void TokenCounts::add(std::int64_t tokens) {
   KVCAST_CHECK(tokens >= 0);
   if (tokens < kSmallMax) {
     const auto index = static_cast<std::size_t>(tokens);
-    if (index >= small_.size()) small_.resize(std::min(std::bit_ceil(index + 1), static_cast<std::size_t>(kSmallMax)));
+    if (index >= small_.size())
+      small_.resize(std::min(std::bit_ceil(index + 1), static_cast<std::size_t>(kSmallMax)));
     ++small_[index];
   } else {
     ++large_[tokens];
@@ -50,7 +52,9 @@ void TokenCounts::add(std::int64_t tokens) {
   sum_of_squares_ += static_cast<Int128>(tokens) * tokens;
 }
 
-double TokenCounts::mean() const { return count_ == 0 ? 0 : static_cast<double>(sum_) / static_cast<double>(count_); }
+double TokenCounts::mean() const {
+  return count_ == 0 ? 0 : static_cast<double>(sum_) / static_cast<double>(count_);
+}
 
 double TokenCounts::std() const { return count_ == 0 ? 0 : spread(sum_, sum_of_squares_, count_); }
 
@@ -65,8 +69,8 @@ std::vector<double> TokenCounts::quantiles(std::size_t points) const {
   KVCAST_CHECK(count_ > 0);
   KVCAST_CHECK(points >= 2);
   std::vector<double> result;
-  double previous = 0;         // the value before the current one
-  std::int64_t before = 0;     // how many values the walk has passed
+  double previous = 0;      // the value before the current one
+  std::int64_t before = 0;  // how many values the walk has passed
   const double last_rank = static_cast<double>(count_ - 1);
   each([&](std::int64_t value, std::int64_t times) {
     // Ranks up to the last of these equal values interpolate between the value before and this one.
@@ -116,7 +120,9 @@ void GapCounts::add(std::int64_t gap_ns) {
   sum_of_squares_ += static_cast<Int128>(gap_ns) * gap_ns;
 }
 
-double GapCounts::mean_ns() const { return count_ == 0 ? 0 : static_cast<double>(sum_) / static_cast<double>(count_); }
+double GapCounts::mean_ns() const {
+  return count_ == 0 ? 0 : static_cast<double>(sum_) / static_cast<double>(count_);
+}
 
 double GapCounts::cv() const {
   const double mean = mean_ns();

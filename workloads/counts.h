@@ -10,7 +10,8 @@
 
 namespace kvcast {
 
-/// How often each token count occurred. Memory: 8 bytes for each value up to the largest below 2^20, a map entry for each larger one.
+/// How often each token count occurred. Memory: 8 bytes for each value up to the largest below 2^20, a map
+/// entry for each larger one.
 class TokenCounts {
  public:
   void add(std::int64_t tokens);

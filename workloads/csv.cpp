@@ -30,7 +30,8 @@ void split_fields(std::string_view line, std::vector<std::string_view>& fields) 
 
 }  // namespace
 
-CsvReader::CsvReader(const TraceFile& file, const std::vector<std::string>& columns) : lines_(file), names_(columns) {
+CsvReader::CsvReader(const TraceFile& file, const std::vector<std::string>& columns)
+    : lines_(file), names_(columns) {
   if (!lines_.next()) bad_trace(file.name, 1, 1, "empty: a header line is needed");
   split_fields(lines_.text(), fields_);
   header_fields_ = fields_.size();
@@ -55,7 +56,8 @@ bool CsvReader::next() {
 std::int64_t CsvReader::tokens(std::size_t column) const {
   const auto parsed = parse_count(field(column));
   if (!parsed || *parsed > kTokensMax) {
-    fail(column, quoted(field(column)) + " is given, a whole number from 0 to " + std::to_string(kTokensMax) + " is needed");
+    fail(column, quoted(field(column)) + " is given, a whole number from 0 to " + std::to_string(kTokensMax) +
+                     " is needed");
   }
   return *parsed;
 }

@@ -1,4 +1,5 @@
-/// CSV files with a header line: numbers by column name. No quoting of commas: the traces of the field have none.
+/// CSV files with a header line: numbers by column name. No quoting of commas: the traces of the field have
+/// none.
 #pragma once
 
 #include <cstdint>

@@ -37,7 +37,8 @@ class CsvTrace final : public OpenLoopSource {
     const auto parsed = date ? parse_date_ns(text) : parse_time_ns(text, 9);
     if (!parsed) {
       csv_.fail(kTime, quoted(text) + " is given, " +
-                           (date ? "a date and time (2023-11-16 18:15:46.6805900)" : "seconds of 0 or more (at most ten years)") +
+                           (date ? "a date and time (2023-11-16 18:15:46.6805900)"
+                                 : "seconds of 0 or more (at most ten years)") +
                            " is needed");
     }
     if (first_ns_ < 0) {
@@ -64,12 +65,15 @@ WorkloadFactory csv_trace(const TraceInput& input, const CsvTraceColumns& column
 
 bool has_columns(std::string_view head, const CsvTraceColumns& columns) {
   const auto header = csv_header(head);
-  const auto has = [&](const std::string& name) { return std::find(header.begin(), header.end(), name) != header.end(); };
+  const auto has = [&](const std::string& name) {
+    return std::find(header.begin(), header.end(), name) != header.end();
+  };
   return has(columns.time) && has(columns.input) && has(columns.output);
 }
 
 std::string zero_tokens_assumption() {
-  return "a request that the trace gives 0 tokens on a side counts as 1: an engine always reads and generates at least one";
+  return "a request that the trace gives 0 tokens on a side counts as 1: an engine always reads and "
+         "generates at least one";
 }
 
 }  // namespace kvcast

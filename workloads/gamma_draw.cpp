@@ -7,7 +7,8 @@
 
 namespace kvcast {
 
-GammaDraw::GammaDraw(double shape) : shape_(shape), d_((shape < 1 ? shape + 1 : shape) - 1.0 / 3), c_(1 / std::sqrt(9 * d_)) {
+GammaDraw::GammaDraw(double shape)
+    : shape_(shape), d_((shape < 1 ? shape + 1 : shape) - 1.0 / 3), c_(1 / std::sqrt(9 * d_)) {
   KVCAST_CHECK(shape > 0);
 }
 

@@ -5,9 +5,9 @@
 
 namespace kvcast {
 
-/// Contract: gamma variables of one shape and mean 1. RandomStream::gamma() serves occasional draws; this one keeps the shape's constants,
-/// takes its normal from the inverse distribution function and tests Marsaglia & Tsang's squeeze before any logarithm (ACM TOMS 26, 2000):
-/// a third of the time, for one draw a request.
+/// Contract: gamma variables of one shape and mean 1. RandomStream::gamma() serves occasional draws; this one
+/// keeps the shape's constants, takes its normal from the inverse distribution function and tests Marsaglia &
+/// Tsang's squeeze before any logarithm (ACM TOMS 26, 2000): a third of the time, for one draw a request.
 class GammaDraw {
  public:
   /// \pre shape > 0

@@ -18,8 +18,10 @@ std::string InputFiles::find(const std::string& path) const {
   }
   if (fs::exists(path, ignored)) return path;
   const bool two_places = !base_dir_.empty() && fs::path(path).is_relative();
-  throw InputError(path + ": no such file" + (two_places ? " beside the scenario (in " + base_dir_ + ") or in the working directory" : ""),
-                   ExitCode::bad_data);
+  throw InputError(
+      path + ": no such file" +
+          (two_places ? " beside the scenario (in " + base_dir_ + ") or in the working directory" : ""),
+      ExitCode::bad_data);
 }
 
 TraceFile InputFiles::open(const std::string& path) {
@@ -42,6 +44,8 @@ std::vector<TraceFile> InputFiles::open_all(const std::string& path) {
   return files;
 }
 
-void InputFiles::note(const std::string& name, const std::string& text) { files_.push_back({name, content_hash(text)}); }
+void InputFiles::note(const std::string& name, const std::string& text) {
+  files_.push_back({name, content_hash(text)});
+}
 
 }  // namespace kvcast

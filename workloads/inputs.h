@@ -9,7 +9,8 @@
 
 namespace kvcast {
 
-/// Contract: finds files relative to the scenario's folder, then to the working directory, and notes each with its hash.
+/// Contract: finds files relative to the scenario's folder, then to the working directory, and notes each
+/// with its hash.
 class InputFiles {
  public:
   explicit InputFiles(std::string base_dir) : base_dir_(std::move(base_dir)) {}

@@ -96,11 +96,13 @@ class Checker {
 
   bool escape() {
     constexpr std::string_view kEscapes = "\"\\/bfnrtu";
-    if (at_ == text_.size() || kEscapes.find(text_[at_]) == std::string_view::npos) return fail("an escape of JSON");
+    if (at_ == text_.size() || kEscapes.find(text_[at_]) == std::string_view::npos)
+      return fail("an escape of JSON");
     if (text_[at_++] != 'u') return true;
     for (int i = 0; i < 4; ++i, ++at_) {
       constexpr std::string_view kHex = "0123456789abcdefABCDEF";
-      if (at_ == text_.size() || kHex.find(text_[at_]) == std::string_view::npos) return fail("four hex digits");
+      if (at_ == text_.size() || kHex.find(text_[at_]) == std::string_view::npos)
+        return fail("four hex digits");
     }
     return true;
   }

@@ -12,7 +12,8 @@ struct JsonError {
   const char* expected = "";  // "',' or '}'"
 };
 
-/// The first place at which `text` is not one JSON value (RFC 8259; UTF-8 is not checked); nullopt when it is one.
+/// The first place at which `text` is not one JSON value (RFC 8259; UTF-8 is not checked); nullopt when it is
+/// one.
 [[nodiscard]] std::optional<JsonError> find_json_error(std::string_view text);
 
 }  // namespace kvcast

@@ -1,4 +1,5 @@
-/// JSON lines through simdjson, with errors that point at the value. Include in .cpp files only: simdjson is a large header.
+/// JSON lines through simdjson, with errors that point at the value. Include in .cpp files only: simdjson is
+/// a large header.
 #pragma once
 
 #include <simdjson.h>
@@ -21,8 +22,9 @@ namespace kvcast {
 
 using JsonValue = simdjson::ondemand::value;
 
-/// Contract: one JSON object a line. next() moves on; fields() visits the object's fields once; the typed reads convert a value or
-/// throw InputError (bad_data) at its place. Values that a visitor does not read are skipped.
+/// Contract: one JSON object a line. next() moves on; fields() visits the object's fields once; the typed
+/// reads convert a value or throw InputError (bad_data) at its place. Values that a visitor does not read are
+/// skipped.
 class JsonLines {
  public:
   explicit JsonLines(const TraceFile& file) : lines_(file) {}
@@ -35,12 +37,14 @@ class JsonLines {
   void fields(Visit&& visit) {
     const std::string_view text = lines_.text();
     simdjson::ondemand::object object;
-    if (parser_.iterate(text.data(), text.size(), text.size() + LineReader::kPadding).get(document_) != simdjson::SUCCESS ||
+    if (parser_.iterate(text.data(), text.size(), text.size() + LineReader::kPadding).get(document_) !=
+            simdjson::SUCCESS ||
         document_.get_object().get(object) != simdjson::SUCCESS) {
       not_json("a JSON object, {\"key\": value, ...}, is needed");
     }
     visit_fields(object, visit);
-    if (document_.current_location().error() != simdjson::OUT_OF_BOUNDS) not_json("one JSON object a line is needed");
+    if (document_.current_location().error() != simdjson::OUT_OF_BOUNDS)
+      not_json("one JSON object a line is needed");
   }
 
   /// The same for an object inside.
@@ -66,7 +70,8 @@ class JsonLines {
   }
 
   /// A whole number of [min, max].
-  [[nodiscard]] std::int64_t count(JsonValue& value, std::string_view key, std::int64_t min, std::int64_t max) {
+  [[nodiscard]] std::int64_t count(JsonValue& value, std::string_view key, std::int64_t min,
+                                   std::int64_t max) {
     const std::string_view token = scalar(value);
     const std::optional<std::int64_t> parsed = parse_count(token);
     if (!parsed || *parsed < min || *parsed > max) {
@@ -120,7 +125,8 @@ class JsonLines {
       lines_.fail(text.data() + bad, "not valid JSON: bytes that are not UTF-8");
     }
     if (const auto error = find_json_error(text)) {
-      lines_.fail(text.data() + error->offset, std::string("not valid JSON: ") + error->expected + " is needed here");
+      lines_.fail(text.data() + error->offset,
+                  std::string("not valid JSON: ") + error->expected + " is needed here");
     }
     lines_.fail(otherwise);
   }
@@ -138,7 +144,8 @@ class JsonLines {
     for (auto field : object) {
       std::string_view key;
       JsonValue value;
-      if (field.unescaped_key().get(key) != simdjson::SUCCESS || field.value().get(value) != simdjson::SUCCESS) {
+      if (field.unescaped_key().get(key) != simdjson::SUCCESS ||
+          field.value().get(value) != simdjson::SUCCESS) {
         not_json("a JSON object, {\"key\": value, ...}, is needed");
       }
       visit(key, value);

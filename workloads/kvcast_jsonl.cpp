@@ -1,5 +1,6 @@
-/// kvcast's own requests: JSON lines sorted by arrival, strict (an unknown key is an error). The keys are listed in kKeys; README.md
-/// explains them. The results that `kvcast simulate --requests` adds to such lines are allowed and not used.
+/// kvcast's own requests: JSON lines sorted by arrival, strict (an unknown key is an error). The keys are
+/// listed in kKeys; README.md explains them. The results that `kvcast simulate --requests` adds to such lines
+/// are allowed and not used.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -17,11 +18,27 @@ namespace kvcast {
 namespace {
 
 constexpr std::array<std::string_view, 20> kKeys = {
-    "id",      "arrival_us", "input_tokens", "output_tokens", "input", "priority", "tenant", "session",
-    "after",   "n",          "beam_width",   "model",         "slo",   "max_tokens",
+    "id", "arrival_us", "input_tokens", "output_tokens", "input", "priority", "tenant", "session", "after",
+    "n", "beam_width", "model", "slo", "max_tokens",
     // Results of an earlier run, from here on:
     "queued_us", "scheduled_us", "first_token_us", "last_token_us", "cached_tokens", "preemptions"};
-enum Key : std::size_t { kId, kArrival, kInputTokens, kOutputTokens, kInput, kPriority, kTenant, kSession, kAfter, kN, kBeamWidth, kModel, kSlo, kMaxTokens, kFirstResult };
+enum Key : std::size_t {
+  kId,
+  kArrival,
+  kInputTokens,
+  kOutputTokens,
+  kInput,
+  kPriority,
+  kTenant,
+  kSession,
+  kAfter,
+  kN,
+  kBeamWidth,
+  kModel,
+  kSlo,
+  kMaxTokens,
+  kFirstResult
+};
 constexpr std::string_view kOutcome = "outcome";
 constexpr int kMicrosecondDigits = 3;
 constexpr std::size_t kNameBytesMax = 4096;
@@ -33,7 +50,6 @@ struct Line {
   Duration think{};
   std::int64_t number = 0;
 };
-
 
 class LineParser {
  public:
@@ -112,7 +128,8 @@ class LineParser {
   std::string name(JsonValue& value, std::string_view key) {
     const char* at = json_.place(value);
     const std::string_view text = json_.string(value, key);
-    if (text.empty() || text.size() > kNameBytesMax) json_.fail(at, std::string(key) + ": a text of 1 to 4096 bytes is needed");
+    if (text.empty() || text.size() > kNameBytesMax)
+      json_.fail(at, std::string(key) + ": a text of 1 to 4096 bytes is needed");
     return std::string(text);
   }
 
@@ -138,7 +155,8 @@ class LineParser {
       });
       if (size != 2) json_.fail(at, "input: pairs [\"segment\", tokens] are needed");
       segments_total_ += segment.length.value;
-      if (segments_total_ > kTokensMax) json_.fail(at, "input: more than " + std::to_string(kTokensMax) + " tokens");
+      if (segments_total_ > kTokensMax)
+        json_.fail(at, "input: more than " + std::to_string(kTokensMax) + " tokens");
       content.push_back(segment);
     });
   }
@@ -166,11 +184,12 @@ class LineParser {
   void finish(Line& line) {
     for (const Key key : {kId, kOutputTokens}) keys_.need(key, json_);
     if (!keys_.saw(kAfter)) keys_.need(kArrival, json_);
-    if (!keys_.saw(kInputTokens) && segments_total_ == 0) json_.fail("\"input_tokens\" or \"input\" is missing");
+    if (!keys_.saw(kInputTokens) && segments_total_ == 0)
+      json_.fail("\"input_tokens\" or \"input\" is missing");
     if (!keys_.saw(kInputTokens)) line.request.input = Tokens{segments_total_};
     if (segments_total_ != 0 && segments_total_ != line.request.input.value) {
-      json_.fail("input_tokens is " + std::to_string(line.request.input.value) + ", but the segments of input have " +
-                 std::to_string(segments_total_));
+      json_.fail("input_tokens is " + std::to_string(line.request.input.value) +
+                 ", but the segments of input have " + std::to_string(segments_total_));
     }
   }
 
@@ -181,7 +200,7 @@ class LineParser {
 
 /// The lines that wait for others, by the name they wait for. Shared by all sources of a file.
 struct WaitingLines {
-  std::vector<Line> lines;                                  // in the order of the file
+  std::vector<Line> lines;                                   // in the order of the file
   std::map<std::string, std::vector<std::size_t>> by_cause;  // indices into lines
 };
 
@@ -200,7 +219,8 @@ bool mentions_after(const TraceFile& file) {
   return false;
 }
 
-/// Reads the file twice: who waits for whom; then that each of those exists, once, above the one that waits (so there is no circle).
+/// Reads the file twice: who waits for whom; then that each of those exists, once, above the one that waits
+/// (so there is no circle).
 std::shared_ptr<const WaitingLines> find_waiting(const TraceFile& file) {
   auto waiting = std::make_shared<WaitingLines>();
   if (!mentions_after(file)) return waiting;
@@ -215,13 +235,18 @@ std::shared_ptr<const WaitingLines> find_waiting(const TraceFile& file) {
     const std::string& name = line.request.details->name;
     if (!waiting->by_cause.contains(name)) continue;
     const auto [first, is_new] = cause_lines.emplace(name, line.number);
-    if (!is_new) parser.fail("id: " + kvcast::quoted(name) + " is also the id of line " + std::to_string(first->second) + ", and others wait for it");
+    if (!is_new)
+      parser.fail("id: " + kvcast::quoted(name) + " is also the id of line " + std::to_string(first->second) +
+                  ", and others wait for it");
   }
   for (const auto& [name, indices] : waiting->by_cause) {
     const Line& first = waiting->lines[indices.front()];
     const auto cause = cause_lines.find(name);
-    if (cause == cause_lines.end()) bad_trace(file.name, first.number, 1, "after: no request " + kvcast::quoted(name) + " in this file");
-    if (cause->second >= first.number) bad_trace(file.name, first.number, 1, "after: " + kvcast::quoted(name) + " must stand above the request that waits for it");
+    if (cause == cause_lines.end())
+      bad_trace(file.name, first.number, 1, "after: no request " + kvcast::quoted(name) + " in this file");
+    if (cause->second >= first.number)
+      bad_trace(file.name, first.number, 1,
+                "after: " + kvcast::quoted(name) + " must stand above the request that waits for it");
   }
   return waiting;
 }
@@ -277,8 +302,9 @@ class KvcastJsonl final : public ChainSource {
 
   [[nodiscard]] const Line& waiting_line(Node node) const {
     const auto& lines = waiting_->lines;
-    const auto found = std::lower_bound(lines.begin(), lines.end(), static_cast<std::int64_t>(node),
-                                        [](const Line& line, std::int64_t number) { return line.number < number; });
+    const auto found =
+        std::lower_bound(lines.begin(), lines.end(), static_cast<std::int64_t>(node),
+                         [](const Line& line, std::int64_t number) { return line.number < number; });
     KVCAST_CHECK(found != lines.end());
     KVCAST_CHECK(found->number == static_cast<std::int64_t>(node));
     return *found;
@@ -290,9 +316,11 @@ class KvcastJsonl final : public ChainSource {
     do {
       have_ahead_ = parser_.next(ahead_);
       if (!have_ahead_) return;
-      if (!ahead_.after.empty() && waiting_->lines.empty()) parser_.fail("after: the key must be written without escapes");
+      if (!ahead_.after.empty() && waiting_->lines.empty())
+        parser_.fail("after: the key must be written without escapes");
     } while (!ahead_.after.empty());
-    if (ahead_.request.arrival < last) parser_.fail("arrival_us: earlier than the line before: sort the lines by it");
+    if (ahead_.request.arrival < last)
+      parser_.fail("arrival_us: earlier than the line before: sort the lines by it");
   }
 
   LineParser parser_;
@@ -311,18 +339,19 @@ WorkloadFactory make(TraceInput& input) {
 bool recognises(std::string_view head) {
   head = head.substr(0, head.find('\n'));
   const auto has = [&](std::string_view key) { return head.find(key) != std::string_view::npos; };
-  return head.starts_with('{') && has("\"id\"") && (has("\"arrival_us\"") || has("\"input_tokens\"") || has("\"output_tokens\""));
+  return head.starts_with('{') && has("\"id\"") &&
+         (has("\"arrival_us\"") || has("\"input_tokens\"") || has("\"output_tokens\""));
 }
 
 }  // namespace
 
 std::uint32_t tenant_number(std::string_view name) {
   const auto number = parse_count(name);
-  if (number && *number <= UINT32_MAX && name == std::to_string(*number)) return static_cast<std::uint32_t>(*number);
+  if (number && *number <= UINT32_MAX && name == std::to_string(*number))
+    return static_cast<std::uint32_t>(*number);
   return static_cast<std::uint32_t>(hash64(name));
 }
 
-TraceFormat kvcast_format() { return {recognises, make, false,
-          ""}; }
+TraceFormat kvcast_format() { return {recognises, make, false, ""}; }
 
 }  // namespace kvcast

@@ -9,7 +9,8 @@
 
 namespace kvcast {
 
-/// Lengths in the order of the file. `outputs` is empty where the file has no such column, else as long as `inputs`.
+/// Lengths in the order of the file. `outputs` is empty where the file has no such column, else as long as
+/// `inputs`.
 struct LengthSamples {
   std::vector<std::int32_t> inputs;
   std::vector<std::int32_t> outputs;
@@ -18,8 +19,8 @@ struct LengthSamples {
 /// Most rows that are kept (8 bytes each).
 inline constexpr std::size_t kLengthRowsMax = std::size_t{1} << 26;
 
-/// Whether a CSV header has one of the known pairs: num_prefill_tokens,num_decode_tokens (Vidur) or input_length[,output_length]
-/// (MLPerf data set summaries).
+/// Whether a CSV header has one of the known pairs: num_prefill_tokens,num_decode_tokens (Vidur) or
+/// input_length[,output_length] (MLPerf data set summaries).
 [[nodiscard]] bool is_length_file(std::string_view head);
 
 /// Reads a length file. Zeros count as 1.

@@ -43,13 +43,15 @@ LengthModel LengthModel::uniform(std::int64_t low, std::int64_t high) {
 LengthModel LengthModel::lognormal(double mean, double cv) {
   KVCAST_CHECK(mean > 0);
   KVCAST_CHECK(cv >= 0);
-  return {Lognormal{mean, std::sqrt(portable_log(1 + cv * cv))}, fmt::format("lognormal, mean {}, cv {}", mean, cv)};
+  return {Lognormal{mean, std::sqrt(portable_log(1 + cv * cv))},
+          fmt::format("lognormal, mean {}, cv {}", mean, cv)};
 }
 
 LengthModel LengthModel::quantiles(QuantileTable table) {
   KVCAST_CHECK(table.steps.size() >= 2);
   KVCAST_CHECK(table.tail_p.size() == table.tail_q.size());
-  std::string description = fmt::format("table of {} quantiles, median {:.6g}", table.steps.size(), table.at(0.5));
+  std::string description =
+      fmt::format("table of {} quantiles, median {:.6g}", table.steps.size(), table.at(0.5));
   return {std::make_shared<const QuantileTable>(std::move(table)), std::move(description)};
 }
 
@@ -84,13 +86,15 @@ PairModel::PairModel(LengthModel input, std::vector<LengthModel> outputs) {
   KVCAST_CHECK(!outputs.empty());
   description_ = "input " + input.description() + "; output ";
   description_ += outputs.size() == 1 ? outputs.front().description()
-                                      : fmt::format("by {} bands of the input, each a {}", outputs.size(), outputs.front().description());
+                                      : fmt::format("by {} bands of the input, each a {}", outputs.size(),
+                                                    outputs.front().description());
   models_.push_back(std::move(input));
   for (LengthModel& output : outputs) models_.push_back(std::move(output));
 }
 
 PairModel::PairModel(std::shared_ptr<const LengthSamples> samples)
-    : samples_(std::move(samples)), description_(fmt::format("{} sampled pairs of lengths", samples_->inputs.size())) {
+    : samples_(std::move(samples)),
+      description_(fmt::format("{} sampled pairs of lengths", samples_->inputs.size())) {
   KVCAST_CHECK(!samples_->inputs.empty());
   KVCAST_CHECK(samples_->inputs.size() == samples_->outputs.size());
 }

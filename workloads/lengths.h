@@ -16,7 +16,8 @@
 
 namespace kvcast {
 
-/// Contract: a distribution over 1 to kTokensMax tokens. at() never falls when u rises, so one uniform number decides one length.
+/// Contract: a distribution over 1 to kTokensMax tokens. at() never falls when u rises, so one uniform number
+/// decides one length.
 class LengthModel {
  public:
   [[nodiscard]] static LengthModel fixed(std::int64_t tokens);
@@ -47,7 +48,8 @@ class LengthModel {
   using Samples = std::shared_ptr<const std::vector<std::int32_t>>;
   using Form = std::variant<std::int64_t, Uniform, Lognormal, Table, Samples>;
 
-  LengthModel(Form form, std::string description) : form_(std::move(form)), description_(std::move(description)) {}
+  LengthModel(Form form, std::string description)
+      : form_(std::move(form)), description_(std::move(description)) {}
 
   Form form_;
   std::string description_;
@@ -58,9 +60,10 @@ struct LengthPair {
   std::int64_t output = 1;
 };
 
-/// Pairs of lengths. Real inputs and outputs depend on each other without being monotone (in the Azure conversation trace prompts of 1,020
-/// to 1,130 tokens get answers four times as long as shorter and longer prompts do), so dependence is kept as it was seen: whole pairs
-/// of samples, or a distribution of outputs for each band of equally many inputs.
+/// Pairs of lengths. Real inputs and outputs depend on each other without being monotone (in the Azure
+/// conversation trace prompts of 1,020 to 1,130 tokens get answers four times as long as shorter and longer
+/// prompts do), so dependence is kept as it was seen: whole pairs of samples, or a distribution of outputs
+/// for each band of equally many inputs.
 class PairModel {
  public:
   /// \param outputs one for all inputs, or one for each of equally likely bands of rising input
@@ -86,13 +89,14 @@ class PairModel {
 /// Opens an empirical sample named in the configuration.
 using SampleOpener = std::function<LengthSamples(const std::string& path)>;
 
-/// Reads `key: {fixed: n} | {uniform: [low, high]} | {lognormal: {mean, cv}} | {quantiles: [...], tail: {p, q}} |
-/// {empirical: path}`.
-/// \param column of an empirical file
+/// Reads `key: {fixed: n} | {uniform: [low, high]} | {lognormal: {mean, cv}} | {quantiles: [...], tail: {p,
+/// q}} | {empirical: path}`. \param column of an empirical file
 [[nodiscard]] LengthModel read_length_model(Config& parent, std::string_view key, const SampleOpener& open,
-                                            std::vector<std::int32_t> LengthSamples::* column);
+                                            std::vector<std::int32_t> LengthSamples::*column);
 
-/// The same for outputs, which may also be `{given_input: [{quantiles: [...]}, ...]}`: one for each band of inputs.
-[[nodiscard]] std::vector<LengthModel> read_output_models(Config& parent, std::string_view key, const SampleOpener& open);
+/// The same for outputs, which may also be `{given_input: [{quantiles: [...]}, ...]}`: one for each band of
+/// inputs.
+[[nodiscard]] std::vector<LengthModel> read_output_models(Config& parent, std::string_view key,
+                                                          const SampleOpener& open);
 
 }  // namespace kvcast

@@ -61,7 +61,8 @@ bool LineReader::refill() {
   begin_ = 0;
   if (end_ + kPadding == buffer_.size()) {
     if (end_ >= kLineBytesMax) {
-      bad_trace(name_, number_ + 1, 1, "this line is longer than " + std::to_string(kLineBytesMax >> 20) + " MiB");
+      bad_trace(name_, number_ + 1, 1,
+                "this line is longer than " + std::to_string(kLineBytesMax >> 20) + " MiB");
     }
     buffer_.resize(2 * end_ + kPadding);
   }

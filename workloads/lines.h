@@ -12,10 +12,11 @@
 namespace kvcast {
 
 /// \throws InputError "name:line:column: message" (bad_data)
-[[noreturn]] void bad_trace(const std::string& name, std::int64_t line, std::int64_t column, const std::string& message);
+[[noreturn]] void bad_trace(const std::string& name, std::int64_t line, std::int64_t column,
+                            const std::string& message);
 
-/// Contract: the lines of a file, in order, without their ends (LF or CR LF) and without a UTF-8 byte order mark. Memory: the
-/// longest line, which may have kLineBytesMax.
+/// Contract: the lines of a file, in order, without their ends (LF or CR LF) and without a UTF-8 byte order
+/// mark. Memory: the longest line, which may have kLineBytesMax.
 class LineReader {
  public:
   /// That many bytes after the text of a line may be read (not interpreted): what vectorised parsers ask for.

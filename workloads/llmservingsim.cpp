@@ -1,5 +1,5 @@
-/// LLMServingSim workloads (github.com/casys-kaist/LLMServingSim): input_toks, output_toks, arrival_time_ns and, in some files, the
-/// prompt's token ids. Other keys (output_tok_ids among them) are not used.
+/// LLMServingSim workloads (github.com/casys-kaist/LLMServingSim): input_toks, output_toks, arrival_time_ns
+/// and, in some files, the prompt's token ids. Other keys (output_tok_ids among them) are not used.
 #include <algorithm>
 #include <array>
 
@@ -11,11 +11,12 @@
 namespace kvcast {
 namespace {
 
-constexpr std::array<std::string_view, 4> kKeys = {"input_toks", "output_toks", "arrival_time_ns", "input_tok_ids"};
+constexpr std::array<std::string_view, 4> kKeys = {"input_toks", "output_toks", "arrival_time_ns",
+                                                   "input_tok_ids"};
 enum Key : std::size_t { kInput, kOutput, kArrival, kIds };
 
 constexpr std::uint64_t kSpace = 0x73657276696e67;  // ids of one tokenizer
-constexpr std::int64_t kBlockDefault = 16;           // vLLM's default block size: sharing at its grain
+constexpr std::int64_t kBlockDefault = 16;          // vLLM's default block size: sharing at its grain
 
 class LlmServingSim final : public OpenLoopSource {
  public:
@@ -28,7 +29,8 @@ class LlmServingSim final : public OpenLoopSource {
     ids_.clear();
     json_.fields([&](std::string_view key, JsonValue& value) { read_field(key, value, request); });
     for (const Key key : {kInput, kOutput, kArrival}) keys_.need(key, json_);
-    if (request.arrival < last_) json_.fail("arrival_time_ns: earlier than the line before: sort the lines by it");
+    if (request.arrival < last_)
+      json_.fail("arrival_time_ns: earlier than the line before: sort the lines by it");
     last_ = request.arrival;
     if (keys_.saw(kIds)) fill_content(request);
     return true;
@@ -46,17 +48,20 @@ class LlmServingSim final : public OpenLoopSource {
         request.arrival = Instant{Duration{json_.time_ns(value, key, 0)}};
         break;
       case kIds:
-        json_.elements_of(value, key, [&](JsonValue& element) { ids_.push_back(json_.count(element, key, 0, INT64_MAX)); });
+        json_.elements_of(
+            value, key, [&](JsonValue& element) { ids_.push_back(json_.count(element, key, 0, INT64_MAX)); });
         break;
       default:
         break;
     }
   }
 
-  /// Each block's segment is a hash of its tokens and of the blocks before it, so that equal segments mean equal prefixes.
+  /// Each block's segment is a hash of its tokens and of the blocks before it, so that equal segments mean
+  /// equal prefixes.
   void fill_content(Request& request) {
     if (std::ssize(ids_) != request.input.value) {
-      json_.fail("input_tok_ids: " + std::to_string(ids_.size()) + " ids for input_toks " + std::to_string(request.input.value));
+      json_.fail("input_tok_ids: " + std::to_string(ids_.size()) + " ids for input_toks " +
+                 std::to_string(request.input.value));
     }
     request.details = std::make_unique<RequestDetails>();
     std::uint64_t chain = kSpace;
@@ -81,18 +86,21 @@ class LlmServingSim final : public OpenLoopSource {
 WorkloadFactory make(TraceInput& input) {
   const std::int64_t block = input.options.get_int("block_tokens", {1, 1 << 20}, kBlockDefault);
   input.assumptions.push_back("prompts share content at the grain of " + std::to_string(block) +
-                              " tokens (block_tokens) where the trace has token ids; " + zero_tokens_assumption());
+                              " tokens (block_tokens) where the trace has token ids; " +
+                              zero_tokens_assumption());
   return [file = input.files.front(), block] { return std::make_unique<LlmServingSim>(file, block); };
 }
 
 bool recognises(std::string_view head) {
   head = head.substr(0, head.find('\n'));
-  return head.find("\"input_toks\"") != std::string_view::npos && head.find("\"output_toks\"") != std::string_view::npos;
+  return head.find("\"input_toks\"") != std::string_view::npos &&
+         head.find("\"output_toks\"") != std::string_view::npos;
 }
 
 }  // namespace
 
-TraceFormat llmservingsim_format() { return {recognises, make, false,
-          "LLMServingSim workloads (github.com/casys-kaist/LLMServingSim), MIT"}; }
+TraceFormat llmservingsim_format() {
+  return {recognises, make, false, "LLMServingSim workloads (github.com/casys-kaist/LLMServingSim), MIT"};
+}
 
 }  // namespace kvcast

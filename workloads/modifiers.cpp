@@ -16,13 +16,15 @@ namespace {
 Instant scaled(Instant when, double factor) {
   if (factor == 1) return when;
   const double ns = static_cast<double>(when.time_since_epoch().count()) * factor;
-  if (!(ns < static_cast<double>(kArrivalMaxNs))) throw InputError("rate_scale: arrivals reach beyond ten years");
+  if (!(ns < static_cast<double>(kArrivalMaxNs)))
+    throw InputError("rate_scale: arrivals reach beyond ten years");
   return Instant{Duration{static_cast<std::int64_t>(ns)}};
 }
 
 class Changed final : public WorkloadSource {
  public:
-  Changed(std::unique_ptr<WorkloadSource> source, const TraceChanges& changes) : source_(std::move(source)), changes_(changes) {
+  Changed(std::unique_ptr<WorkloadSource> source, const TraceChanges& changes)
+      : source_(std::move(source)), changes_(changes) {
     KVCAST_CHECK(!source_->has_feedback() || (changes.from == Duration{} && changes.to == Duration::max()));
     KVCAST_CHECK(changes.rate_scale > 0);
   }
@@ -114,8 +116,8 @@ class Limited final : public WorkloadSource {
 
  private:
   std::unique_ptr<WorkloadSource> source_;
-  std::int64_t untouched_;      // slots that no request has had
-  std::deque<Instant> freed_;   // slots that are free, from when on; ends come in order of time
+  std::int64_t untouched_;     // slots that no request has had
+  std::deque<Instant> freed_;  // slots that are free, from when on; ends come in order of time
   Duration think_;
 };
 
@@ -144,7 +146,8 @@ class Decorated final : public WorkloadSource {
     if (decorations_.output_as_limit) request.output_limit = request.output;
     if (decorations_.predictor_cv) {
       RandomStream stream(seed_, "predictor" + key);
-      const double predicted = static_cast<double>(request.output.value) * stream.lognormal(1, *decorations_.predictor_cv);
+      const double predicted =
+          static_cast<double>(request.output.value) * stream.lognormal(1, *decorations_.predictor_cv);
       const double rounded = std::clamp(std::floor(predicted + 0.5), 1.0, static_cast<double>(kTokensMax));
       request.output_predicted = Tokens{static_cast<std::int64_t>(rounded)};
     }
@@ -177,13 +180,13 @@ std::unique_ptr<WorkloadSource> changed(std::unique_ptr<WorkloadSource> source, 
   return std::make_unique<Changed>(std::move(source), changes);
 }
 
-std::unique_ptr<WorkloadSource> limit_concurrency(std::unique_ptr<WorkloadSource> source, std::int64_t concurrency,
-                                                  Duration think) {
+std::unique_ptr<WorkloadSource> limit_concurrency(std::unique_ptr<WorkloadSource> source,
+                                                  std::int64_t concurrency, Duration think) {
   return std::make_unique<Limited>(std::move(source), concurrency, think);
 }
 
-std::unique_ptr<WorkloadSource> decorated(std::unique_ptr<WorkloadSource> source, const Decorations& decorations,
-                                          std::uint64_t seed) {
+std::unique_ptr<WorkloadSource> decorated(std::unique_ptr<WorkloadSource> source,
+                                          const Decorations& decorations, std::uint64_t seed) {
   if (decorations.none()) return source;
   return std::make_unique<Decorated>(std::move(source), decorations, seed);
 }

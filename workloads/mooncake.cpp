@@ -1,5 +1,6 @@
-/// Mooncake's trace release (FAST'25) and files of its form: timestamp in ms, input_length, output_length, hash_ids. A hash stands
-/// for a block and all blocks before it. Published at github.com/kvcache-ai/Mooncake. Other keys are not used.
+/// Mooncake's trace release (FAST'25) and files of its form: timestamp in ms, input_length, output_length,
+/// hash_ids. A hash stands for a block and all blocks before it. Published at github.com/kvcache-ai/Mooncake.
+/// Other keys are not used.
 #include <array>
 
 #include "sim/base/error.h"
@@ -18,7 +19,8 @@ constexpr std::int64_t kMooncakeBlock = 512;
 constexpr std::uint64_t kSpace = 0x6d6f6f6e63616b65;  // one trace, one space of hashes
 constexpr int kMillisecondDigits = 6;
 
-/// Whether n hashes fit a prompt: one a block, the last block partial (Mooncake) or left out (files made from full blocks).
+/// Whether n hashes fit a prompt: one a block, the last block partial (Mooncake) or left out (files made from
+/// full blocks).
 bool block_fits(std::int64_t block, std::int64_t input, std::int64_t hashes) {
   return hashes == ceil_div(input, block) || hashes == input / block;
 }
@@ -66,19 +68,24 @@ class Mooncake final : public OpenLoopSource {
     }
   }
 
-  /// The block size that the user gave, or the first of the usual ones that the first line with hashes fits; every line must fit it.
+  /// The block size that the user gave, or the first of the usual ones that the first line with hashes fits;
+  /// every line must fit it.
   void check_block(std::int64_t input) {
     const std::int64_t hashes = std::ssize(hashes_);
     if (block_ == 0) {
-      for (const std::int64_t block : {kMooncakeBlock, std::int64_t{16}, std::int64_t{32}, std::int64_t{64}, std::int64_t{128},
-                                       std::int64_t{256}, std::int64_t{1024}, std::int64_t{2048}}) {
+      for (const std::int64_t block :
+           {kMooncakeBlock, std::int64_t{16}, std::int64_t{32}, std::int64_t{64}, std::int64_t{128},
+            std::int64_t{256}, std::int64_t{1024}, std::int64_t{2048}}) {
         if (block_ == 0 && block_fits(block, input, hashes)) block_ = block;
       }
-      if (block_ == 0) json_.fail(std::to_string(hashes) + " hash_ids for " + std::to_string(input) + " tokens fit no block size from 16 to 2048: give block_tokens");
+      if (block_ == 0)
+        json_.fail(std::to_string(hashes) + " hash_ids for " + std::to_string(input) +
+                   " tokens fit no block size from 16 to 2048: give block_tokens");
     }
     if (!block_fits(block_, input, hashes)) {
-      json_.fail(std::to_string(hashes) + " hash_ids for " + std::to_string(input) + " tokens: with blocks of " +
-                 std::to_string(block_) + " tokens " + std::to_string(ceil_div(input, block_)) +
+      json_.fail(std::to_string(hashes) + " hash_ids for " + std::to_string(input) +
+                 " tokens: with blocks of " + std::to_string(block_) + " tokens " +
+                 std::to_string(ceil_div(input, block_)) +
                  " are needed (block_tokens says how many tokens a hash stands for)");
     }
   }
@@ -99,12 +106,15 @@ WorkloadFactory make(TraceInput& input) {
 
 bool recognises(std::string_view head) {
   head = head.substr(0, head.find('\n'));
-  return head.find("\"timestamp\"") != std::string_view::npos && head.find("\"input_length\"") != std::string_view::npos;
+  return head.find("\"timestamp\"") != std::string_view::npos &&
+         head.find("\"input_length\"") != std::string_view::npos;
 }
 
 }  // namespace
 
-TraceFormat mooncake_format() { return {recognises, make, false,
-          "Mooncake traces (github.com/kvcache-ai/Mooncake), Apache-2.0; cite Qin et al., FAST 2025"}; }
+TraceFormat mooncake_format() {
+  return {recognises, make, false,
+          "Mooncake traces (github.com/kvcache-ai/Mooncake), Apache-2.0; cite Qin et al., FAST 2025"};
+}
 
 }  // namespace kvcast

@@ -29,7 +29,8 @@ bool take_char(std::string_view& text, char wanted) {
   return true;
 }
 
-/// Days since 1970-01-01 of a date of the Gregorian calendar (Hinnant, "chrono-compatible low-level date algorithms").
+/// Days since 1970-01-01 of a date of the Gregorian calendar (Hinnant, "chrono-compatible low-level date
+/// algorithms").
 std::int64_t days_from_civil(std::int64_t year, std::int64_t month, std::int64_t day) {
   year -= month <= 2 ? 1 : 0;
   const std::int64_t era = year / 400;
@@ -64,7 +65,8 @@ std::optional<std::int64_t> take_minutes(std::string_view& text) {
   return *hours * 60 + *minutes;
 }
 
-/// A fraction ".6805900" in units of 10^-digits, rounded half up; 0 when there is none. `more` says whether a digit was there.
+/// A fraction ".6805900" in units of 10^-digits, rounded half up; 0 when there is none. `more` says whether a
+/// digit was there.
 std::optional<std::int64_t> take_fraction(std::string_view& text, int digits) {
   std::int64_t value = 0;
   int seen = 0;

@@ -16,7 +16,8 @@ double QuantileTable::at(double u) const {
   const std::size_t last = steps.size() - 1;
   const double position = u * static_cast<double>(last);
   const std::size_t i = std::min(static_cast<std::size_t>(position), last - 1);
-  if (i + 1 < last || tail_p.empty()) return steps[i] + (steps[i + 1] - steps[i]) * (position - static_cast<double>(i));
+  if (i + 1 < last || tail_p.empty())
+    return steps[i] + (steps[i + 1] - steps[i]) * (position - static_cast<double>(i));
   double p0 = static_cast<double>(i) / static_cast<double>(last);
   double q0 = steps[i];
   for (std::size_t k = 0; k < tail_p.size(); ++k) {
@@ -29,7 +30,8 @@ double QuantileTable::at(double u) const {
 
 double QuantileTable::below(double x) const {
   const std::size_t last = steps.size() - 1;
-  const auto above = static_cast<std::size_t>(std::lower_bound(steps.begin(), steps.end(), x) - steps.begin());
+  const auto above =
+      static_cast<std::size_t>(std::lower_bound(steps.begin(), steps.end(), x) - steps.begin());
   if (above > last) return 1;
   if (above == 0) return 0;
   const double step = 1 / static_cast<double>(last);

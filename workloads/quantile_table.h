@@ -5,8 +5,8 @@
 
 namespace kvcast {
 
-/// Quantiles at equal steps of probability from 0 to 1, and between the last two of them, where lengths spread most, at any others.
-/// Linear in between. A length is the nearest whole number, at least 1.
+/// Quantiles at equal steps of probability from 0 to 1, and between the last two of them, where lengths
+/// spread most, at any others. Linear in between. A length is the nearest whole number, at least 1.
 struct QuantileTable {
   std::vector<double> steps;   // at least 2, not falling
   std::vector<double> tail_p;  // rising, above the last step but one, below 1

@@ -1,6 +1,7 @@
-/// ServeGen (github.com/alibaba/ServeGen): statistics of the clients of a model service, from which requests are drawn. For each
-/// client chunk-N-trace.csv has windows (start in s, requests/s, cv, Gamma or Weibull, shape, scale) and chunk-N-dataset.json the
-/// distributions of input and output tokens by window. Both lie in a tar archive or a folder.
+/// ServeGen (github.com/alibaba/ServeGen): statistics of the clients of a model service, from which requests
+/// are drawn. For each client chunk-N-trace.csv has windows (start in s, requests/s, cv, Gamma or Weibull,
+/// shape, scale) and chunk-N-dataset.json the distributions of input and output tokens by window. Both lie in
+/// a tar archive or a folder.
 #include "workloads/servegen.h"
 
 #include <algorithm>
@@ -58,8 +59,9 @@ class ClientCursor {
 
   [[nodiscard]] const ServegenWindow& window() const { return client_->windows[window_]; }
 
-  /// n requests and the window's end cut it into n + 1 gaps, scaled to fill it exactly: the client sends as many requests as its rate
-  /// says, as bursty as its pattern says. (Upstream's generator scales n gaps and so loses one request a window.)
+  /// n requests and the window's end cut it into n + 1 gaps, scaled to fill it exactly: the client sends as
+  /// many requests as its rate says, as bursty as its pattern says. (Upstream's generator scales n gaps and
+  /// so loses one request a window.)
   void open_window() {
     window_ = opened_++;
     const double wanted = window().rate * window().length_s;
@@ -124,17 +126,24 @@ class Servegen final : public OpenLoopSource {
 };
 
 WorkloadFactory make(TraceInput& input) {
-  const bool comonotone = input.options.get_choice("coupling", {"comonotone", "independent"}, "comonotone") == "comonotone";
+  const bool comonotone =
+      input.options.get_choice("coupling", {"comonotone", "independent"}, "comonotone") == "comonotone";
   const std::string lengths = input.options.get_string("lengths", "");
-  auto clients = std::make_shared<const std::vector<ServegenClient>>(read_servegen(input.files, lengths, input.open_beside));
-  input.assumptions.push_back(comonotone ? "a client's input and output lengths are drawn from one random number, as ServeGen's own generator does (coupling: independent draws two)"
-                                         : "a client's input and output lengths are drawn independently of each other");
-  return [clients, seed = input.seed, comonotone] { return std::make_unique<Servegen>(clients, seed, comonotone); };
+  auto clients = std::make_shared<const std::vector<ServegenClient>>(
+      read_servegen(input.files, lengths, input.open_beside));
+  input.assumptions.push_back(
+      comonotone ? "a client's input and output lengths are drawn from one random number, as ServeGen's own "
+                   "generator does (coupling: independent draws two)"
+                 : "a client's input and output lengths are drawn independently of each other");
+  return [clients, seed = input.seed, comonotone] {
+    return std::make_unique<Servegen>(clients, seed, comonotone);
+  };
 }
 
 }  // namespace
 
-TraceFormat servegen_format() { return {is_servegen, make, true,
-          "ServeGen (github.com/alibaba/ServeGen), Apache-2.0"}; }
+TraceFormat servegen_format() {
+  return {is_servegen, make, true, "ServeGen (github.com/alibaba/ServeGen), Apache-2.0"};
+}
 
 }  // namespace kvcast

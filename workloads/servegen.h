@@ -46,10 +46,11 @@ struct ServegenClient {
 [[nodiscard]] bool is_servegen(std::string_view head);
 
 /// \param files an archive with the rates (and perhaps the lengths), or the files of a folder
-/// \param lengths_path an archive with the lengths; "": beside the rates, or the archive named ..._length_pdf_json... for ..._rate_csv...
-/// \returns clients in order of their numbers
-/// \throws InputError (bad_data)
-[[nodiscard]] std::vector<ServegenClient> read_servegen(const std::vector<TraceFile>& files, const std::string& lengths_path,
-                                                        const std::function<TraceFile(const std::string&)>& open_beside);
+/// \param lengths_path an archive with the lengths; "": beside the rates, or the archive named
+/// ..._length_pdf_json... for ..._rate_csv... \returns clients in order of their numbers \throws InputError
+/// (bad_data)
+[[nodiscard]] std::vector<ServegenClient> read_servegen(
+    const std::vector<TraceFile>& files, const std::string& lengths_path,
+    const std::function<TraceFile(const std::string&)>& open_beside);
 
 }  // namespace kvcast

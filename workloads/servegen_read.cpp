@@ -22,7 +22,8 @@ constexpr double kWindowRequestsMax = 1e7;
 std::optional<std::int64_t> chunk_number(std::string_view path, std::string_view end) {
   constexpr std::string_view kBegin = "chunk-";
   path = path.substr(path.rfind('/') + 1);
-  if (!path.starts_with(kBegin) || !path.ends_with(end) || path.size() < kBegin.size() + end.size()) return std::nullopt;
+  if (!path.starts_with(kBegin) || !path.ends_with(end) || path.size() < kBegin.size() + end.size())
+    return std::nullopt;
   path.remove_prefix(kBegin.size());
   path.remove_suffix(end.size());
   return parse_count(path);
@@ -83,7 +84,8 @@ class WindowReader {
   [[nodiscard]] double number(std::size_t i, double min, double max) const {
     const auto value = parse_real(fields_[i]);
     if (!value || !(*value >= min && *value <= max)) {
-      lines_.fail(fields_[i].data(), quoted(fields_[i]) + " is given, a number from " + std::to_string(min) + " to " + std::to_string(max) + " is needed");
+      lines_.fail(fields_[i].data(), quoted(fields_[i]) + " is given, a number from " + std::to_string(min) +
+                                         " to " + std::to_string(max) + " is needed");
     }
     return *value;
   }
@@ -92,9 +94,11 @@ class WindowReader {
     constexpr double kShapeMin = 1e-3;
     constexpr double kShapeMax = 1e6;
     if (fields_[3] != "Gamma" && fields_[3] != "Weibull") {
-      lines_.fail(fields_[3].data(), quoted(fields_[3]) + " is given, Gamma or Weibull is needed where the rate is not 0");
+      lines_.fail(fields_[3].data(),
+                  quoted(fields_[3]) + " is given, Gamma or Weibull is needed where the rate is not 0");
     }
-    window.pattern = fields_[3] == "Gamma" ? ServegenWindow::Pattern::gamma : ServegenWindow::Pattern::weibull;
+    window.pattern =
+        fields_[3] == "Gamma" ? ServegenWindow::Pattern::gamma : ServegenWindow::Pattern::weibull;
     window.shape = number(4, kShapeMin, kShapeMax);
   }
 
@@ -102,10 +106,12 @@ class WindowReader {
   void set_lengths(std::vector<ServegenWindow>& windows) const {
     double length = kWindowDefaultS;
     for (std::size_t i = 0; i < windows.size(); ++i) {
-      if (i + 1 < windows.size()) length = static_cast<double>(windows[i + 1].start_ns - windows[i].start_ns) * 1e-9;
+      if (i + 1 < windows.size())
+        length = static_cast<double>(windows[i + 1].start_ns - windows[i].start_ns) * 1e-9;
       windows[i].length_s = length;
       if (windows[i].rate * length > kWindowRequestsMax) {
-        lines_.fail("the window from " + std::to_string(windows[i].start_ns / 1'000'000'000) + " s on has more than 10 million requests");
+        lines_.fail("the window from " + std::to_string(windows[i].start_ns / 1'000'000'000) +
+                    " s on has more than 10 million requests");
       }
     }
   }
@@ -124,7 +130,8 @@ class LengthReader {
     std::vector<ServegenLengths> all;
     json_.fields([&](std::string_view key, JsonValue& value) {
       const auto start = parse_time_ns(key, 9);
-      if (!start) json_.fail(json_.place(value), quoted(key) + ": a window's start in seconds is needed as key");
+      if (!start)
+        json_.fail(json_.place(value), quoted(key) + ": a window's start in seconds is needed as key");
       ServegenLengths lengths;
       lengths.start_ns = *start;
       json_.fields_of(value, key, [&](std::string_view name, JsonValue& text) {
@@ -133,7 +140,9 @@ class LengthReader {
       });
       all.push_back(std::move(lengths));
     });
-    const auto earlier = [](const ServegenLengths& a, const ServegenLengths& b) { return a.start_ns < b.start_ns; };
+    const auto earlier = [](const ServegenLengths& a, const ServegenLengths& b) {
+      return a.start_ns < b.start_ns;
+    };
     std::stable_sort(all.begin(), all.end(), earlier);
     return all;
   }
@@ -167,7 +176,8 @@ class LengthReader {
       const auto tokens = parse_count(number(": "));
       good = tokens && *tokens <= kTokensMax && skip(":");
       const auto share = parse_real(number(",} "));
-      good = good && share && *share >= 0 && *share <= 1 && (skip(",") || text.starts_with("}") || text.starts_with(" "));
+      good = good && share && *share >= 0 && *share <= 1 &&
+             (skip(",") || text.starts_with("}") || text.starts_with(" "));
       if (good) pairs.emplace_back(static_cast<std::int32_t>(*tokens), *share);
     }
     if (!good || !text.empty()) json_.fail(at, std::string(key) + ": \"{tokens: share, ...}\" is needed");
@@ -175,7 +185,8 @@ class LengthReader {
   }
 
   static TokenCdf make_cdf(std::vector<std::pair<std::int32_t, double>>& pairs) {
-    std::stable_sort(pairs.begin(), pairs.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::stable_sort(pairs.begin(), pairs.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
     TokenCdf cdf;
     double total = 0;
     for (const auto& [tokens, share] : pairs) {
@@ -198,8 +209,10 @@ void link_lengths(ServegenClient& client, const std::string& where) {
     for (std::size_t i = 0; i < client.lengths.size(); ++i) {
       if (client.lengths[i].start_ns <= window.start_ns) last = i;
     }
-    if (last == client.lengths.size() || client.lengths[last].input.tokens.empty() || client.lengths[last].output.tokens.empty()) {
-      throw InputError(where + ": client " + client.name + " sends requests from " + std::to_string(window.start_ns / 1'000'000'000) +
+    if (last == client.lengths.size() || client.lengths[last].input.tokens.empty() ||
+        client.lengths[last].output.tokens.empty()) {
+      throw InputError(where + ": client " + client.name + " sends requests from " +
+                           std::to_string(window.start_ns / 1'000'000'000) +
                            " s on, but has no input or no output lengths for that time",
                        ExitCode::bad_data);
     }
@@ -223,7 +236,8 @@ bool is_servegen(std::string_view head) {
   return head.starts_with('{') && head.find("\"input_tokens\": \"{") != std::string_view::npos;
 }
 
-std::vector<ServegenClient> read_servegen(const std::vector<TraceFile>& files, const std::string& lengths_path,
+std::vector<ServegenClient> read_servegen(const std::vector<TraceFile>& files,
+                                          const std::string& lengths_path,
                                           const std::function<TraceFile(const std::string&)>& open_beside) {
   Parts parts;
   const std::string where = files.front().name;
@@ -235,7 +249,8 @@ std::vector<ServegenClient> read_servegen(const std::vector<TraceFile>& files, c
   if (parts.rates.empty()) throw InputError(where + ": no chunk-N-trace.csv in it", ExitCode::bad_data);
   std::string path = lengths_path;
   constexpr std::string_view kRatesName = "_rate_csv";
-  if (const std::size_t at = where.rfind(kRatesName); path.empty() && parts.lengths.empty() && at != std::string::npos) {
+  if (const std::size_t at = where.rfind(kRatesName);
+      path.empty() && parts.lengths.empty() && at != std::string::npos) {
     path = std::string(where).replace(at, kRatesName.size(), "_length_pdf_json");
   }
   if (!path.empty()) add_archive(parts, open_beside(path));

@@ -12,7 +12,8 @@ namespace kvcast {
 
 /// What a source knows of the request it gave last, beside the request itself.
 struct RequestOrigin {
-  std::uint64_t key = 0;  // equal for the same request of the same workload whatever the server does; the file's or session's order
+  std::uint64_t key = 0;  // equal for the same request of the same workload whatever the server does; the
+                          // file's or session's order
   std::string after;      // name of the request whose end caused this one; empty: it arrived by itself
   Duration think{};       // from that end to the arrival
 };

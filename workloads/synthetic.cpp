@@ -38,8 +38,9 @@ class SyntheticRequests final : public OpenLoopSource {
   void add_prefix(Request& request) {
     const auto group = static_cast<std::uint64_t>(prefixes_.integer(0, spec_.prefix->groups - 1));
     request.details = std::make_unique<RequestDetails>();
-    request.details->content = {{numbered_segment(kPrefixSpace, group), Tokens{spec_.prefix->tokens}},
-                                {numbered_segment(kOwnSpace, static_cast<std::uint64_t>(made_)), request.input}};
+    request.details->content = {
+        {numbered_segment(kPrefixSpace, group), Tokens{spec_.prefix->tokens}},
+        {numbered_segment(kOwnSpace, static_cast<std::uint64_t>(made_)), request.input}};
     request.input += Tokens{spec_.prefix->tokens};
   }
 
@@ -52,8 +53,8 @@ class SyntheticRequests final : public OpenLoopSource {
 
 struct Turn {
   LengthPair lengths;
-  Duration think{};       // before this turn
-  std::string name;       // of its request, once taken
+  Duration think{};  // before this turn
+  std::string name;  // of its request, once taken
 };
 
 struct Session {
@@ -61,7 +62,8 @@ struct Session {
   std::vector<Turn> turns;
 };
 
-/// Conversations. A session's randomness is drawn when it starts, in order of the sessions, so the server cannot change it.
+/// Conversations. A session's randomness is drawn when it starts, in order of the sessions, so the server
+/// cannot change it.
 class SyntheticSessions final : public ChainSource {
  public:
   SyntheticSessions(const SyntheticSpec& spec, std::uint64_t seed)
@@ -100,9 +102,10 @@ class SyntheticSessions final : public ChainSource {
 
   Session draw_session() {
     Session session;
-    if (spec_.prefix) session.group = static_cast<std::uint64_t>(prefixes_.integer(0, spec_.prefix->groups - 1));
-    const std::int64_t turns = std::min({spec_.sessions->turns.at(turns_.uniform()), static_cast<std::int64_t>(kTurnMask),
-                                         spec_.requests - drawn_});
+    if (spec_.prefix)
+      session.group = static_cast<std::uint64_t>(prefixes_.integer(0, spec_.prefix->groups - 1));
+    const std::int64_t turns = std::min({spec_.sessions->turns.at(turns_.uniform()),
+                                         static_cast<std::int64_t>(kTurnMask), spec_.requests - drawn_});
     std::int64_t context = prefix_tokens();
     for (std::int64_t i = 0; i < turns; ++i) {
       Turn turn;
@@ -119,7 +122,8 @@ class SyntheticSessions final : public ChainSource {
 
   Duration draw_think() {
     const double mean_ns = spec_.sessions->think_mean_s * 1e9;
-    return Duration{static_cast<std::int64_t>(spec_.sessions->think_exponential ? thinks_.exponential(mean_ns) : mean_ns)};
+    return Duration{static_cast<std::int64_t>(spec_.sessions->think_exponential ? thinks_.exponential(mean_ns)
+                                                                                : mean_ns)};
   }
 
   [[nodiscard]] std::int64_t prefix_tokens() const { return spec_.prefix ? spec_.prefix->tokens : 0; }
@@ -147,7 +151,8 @@ class SyntheticSessions final : public ChainSource {
   /// The prefix, every earlier turn's input and answer, this turn's input.
   void fill_content(Request& request, const Session& session, std::size_t turn, std::uint64_t number) const {
     std::vector<PromptSegment>& content = request.details->content;
-    if (spec_.prefix) content.push_back({numbered_segment(kPrefixSpace, session.group), Tokens{spec_.prefix->tokens}});
+    if (spec_.prefix)
+      content.push_back({numbered_segment(kPrefixSpace, session.group), Tokens{spec_.prefix->tokens}});
     const std::uint64_t space = numbered_segment(kTurnSpace, number);
     for (std::size_t i = 0; i <= turn; ++i) {
       const Turn& said = session.turns[i];

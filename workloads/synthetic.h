@@ -13,14 +13,15 @@
 
 namespace kvcast {
 
-/// Every request begins with the prefix of one of the groups, each equally likely, in front of the input that was drawn.
+/// Every request begins with the prefix of one of the groups, each equally likely, in front of the input that
+/// was drawn.
 struct PrefixSpec {
   std::int64_t groups = 1;
   std::int64_t tokens = 1;
 };
 
-/// Conversations: turn k's prompt is everything said before it and a new input. Arrivals are those of the first turns; a later turn
-/// arrives a think time after the answer.
+/// Conversations: turn k's prompt is everything said before it and a new input. Arrivals are those of the
+/// first turns; a later turn arrives a think time after the answer.
 struct SessionSpec {
   LengthModel turns = LengthModel::fixed(1);
   double think_mean_s = 0;
@@ -29,7 +30,7 @@ struct SessionSpec {
 
 /// Everything that decides a synthetic workload, beside the seed.
 struct SyntheticSpec {
-  std::int64_t requests = 0;   // turns of sessions count
+  std::int64_t requests = 0;            // turns of sessions count
   Duration duration = Duration::max();  // no request (no first turn) arrives at or after this
   ArrivalFactory arrivals;
   std::shared_ptr<const PairModel> lengths;
@@ -44,7 +45,8 @@ inline constexpr std::int64_t kRequestsMax = 1'000'000'000;
 /// A stream of a spec; constant memory (with sessions: in proportion to those that are going on).
 [[nodiscard]] std::unique_ptr<WorkloadSource> make_synthetic(const SyntheticSpec& spec, std::uint64_t seed);
 
-/// Cuts a request to `max` tokens: the input to max - 1, then the output to what is left. Prompt content keeps its beginning.
+/// Cuts a request to `max` tokens: the input to max - 1, then the output to what is left. Prompt content
+/// keeps its beginning.
 void clip(Request& request, std::int64_t max);
 
 }  // namespace kvcast

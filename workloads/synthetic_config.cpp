@@ -32,12 +32,15 @@ LengthSamples open_samples(const std::string& path, InputFiles& inputs) {
   if (is_length_file(head_of(file, kHeadBytes))) return read_lengths(file);
   std::vector<std::string> ignored;
   Config options = Config::empty(path);
-  TraceInput input{{file}, options, 0, [&](const std::string& beside) { return inputs.open(beside); }, ignored};
+  TraceInput input{
+      {file}, options, 0, [&](const std::string& beside) { return inputs.open(beside); }, ignored};
   const std::unique_ptr<WorkloadSource> source = detect_format(file).make.make(input)();
   LengthSamples samples;
   while (source->next_arrival()) {
     if (samples.inputs.size() == kLengthRowsMax) {
-      throw InputError(fmt::format("{}: more requests than the {} whose lengths are kept", path, kLengthRowsMax), ExitCode::bad_data);
+      throw InputError(
+          fmt::format("{}: more requests than the {} whose lengths are kept", path, kLengthRowsMax),
+          ExitCode::bad_data);
     }
     const Request request = source->take();
     samples.inputs.push_back(static_cast<std::int32_t>(request.input.value));
@@ -88,9 +91,11 @@ Parts read_parts(Config& config, std::uint64_t seed, std::int64_t requests_of_pr
   Parts parts;
   if (config.has("requests")) parts.requests = config.get_int("requests", {1, kRequestsMax});
   if (config.has("duration_s")) parts.duration_s = config.get_real("duration_s", {1e-3, 3e8});
-  if (config.has("arrivals")) parts.arrivals = read_arrivals(config, parts.requests.value_or(requests_of_profile), seed);
+  if (config.has("arrivals"))
+    parts.arrivals = read_arrivals(config, parts.requests.value_or(requests_of_profile), seed);
   if (config.has("lengths")) {
-    if (config.has("input") || config.has("output")) config.fail("lengths", "pairs of lengths exclude input and output");
+    if (config.has("input") || config.has("output"))
+      config.fail("lengths", "pairs of lengths exclude input and output");
     parts.pairs = read_pairs(config, open);
   }
   if (config.has("input")) parts.input = read_length_model(config, "input", open, &LengthSamples::inputs);
@@ -117,7 +122,8 @@ Config open_profile(Config& config, const std::string& name, InputFiles& inputs)
         names.emplace_back(file.path.substr(kFolder.size(), file.path.size() - kFolder.size() - 5));
       }
     }
-    config.fail("profile", "unknown profile \"" + name + "\"" + known_names(name, names) + "; a file's name ends in .yaml");
+    config.fail("profile", "unknown profile \"" + name + "\"" + known_names(name, names) +
+                               "; a file's name ends in .yaml");
   }
   const std::string path = inputs.find(name);
   const std::string text = read_file(path, kProfileBytesMax, ExitCode::bad_data);
@@ -134,7 +140,8 @@ Parts read_profile(Config& config, const std::string& name, std::uint64_t seed, 
   return parts;
 }
 
-/// The scenario's parts over the profile's. Lengths go together: pairs replace input and output and the other way round.
+/// The scenario's parts over the profile's. Lengths go together: pairs replace input and output and the other
+/// way round.
 Parts merged(Parts profile, Parts own) {
   if (own.requests) profile.requests = own.requests;
   if (own.duration_s) profile.duration_s = own.duration_s;
@@ -149,34 +156,40 @@ Parts merged(Parts profile, Parts own) {
 }
 
 std::string describe(const SyntheticSpec& spec, const std::string& profile, const std::string& arrivals) {
-  std::string text = fmt::format("synthetic{}: {} requests; {}; {}", profile.empty() ? "" : ", profile " + profile, spec.requests, arrivals,
-                                 spec.lengths->description());
+  std::string text =
+      fmt::format("synthetic{}: {} requests; {}; {}", profile.empty() ? "" : ", profile " + profile,
+                  spec.requests, arrivals, spec.lengths->description());
   if (spec.max > 0) text += fmt::format("; cut to {} tokens", spec.max);
-  if (spec.prefix) text += fmt::format("; {} shared prefixes of {} tokens", spec.prefix->groups, spec.prefix->tokens);
+  if (spec.prefix)
+    text += fmt::format("; {} shared prefixes of {} tokens", spec.prefix->groups, spec.prefix->tokens);
   if (spec.sessions) {
-    text += fmt::format("; sessions of {} turns, {} s of thinking on average (the arrival rate is that of sessions)",
-                        spec.sessions->turns.description(), spec.sessions->think_mean_s);
+    text += fmt::format(
+        "; sessions of {} turns, {} s of thinking on average (the arrival rate is that of sessions)",
+        spec.sessions->turns.description(), spec.sessions->think_mean_s);
   }
   return text;
 }
 
 }  // namespace
 
-SyntheticPlan read_synthetic(Config& config, const std::string& profile, std::uint64_t seed, InputFiles& inputs) {
-  const std::string name = config.get_string("profile", profile);
+SyntheticPlan read_synthetic(Config& config, const std::string& profile, std::uint64_t seed,
+                             InputFiles& inputs) {
+  const std::string name = config.has("profile") || !profile.empty() ? config.get_string("profile", profile) : "";
   Parts base;
   if (!name.empty()) base = read_profile(config, name, seed, inputs);
   const std::int64_t requests_of_profile = base.requests.value_or(kRequestsDefault);
   Parts parts = merged(std::move(base), read_parts(config, seed, requests_of_profile, inputs));
   if (!parts.arrivals) config.fail("", "arrivals are needed: {process: poisson, rate: 4}, say");
   if (parts.pairs == nullptr && (!parts.input || parts.outputs.empty())) {
-    config.fail("", "lengths are needed: input and output, each {fixed: 512}, say, or lengths: {empirical: FILE}");
+    config.fail(
+        "", "lengths are needed: input and output, each {fixed: 512}, say, or lengths: {empirical: FILE}");
   }
   SyntheticPlan plan;
   plan.spec.requests = parts.requests.value_or(parts.duration_s ? kRequestsMax : kRequestsDefault);
   if (parts.duration_s) plan.spec.duration = Duration{static_cast<std::int64_t>(*parts.duration_s * 1e9)};
   plan.spec.arrivals = parts.arrivals->make;
-  plan.spec.lengths = parts.pairs != nullptr ? parts.pairs : std::make_shared<const PairModel>(*parts.input, parts.outputs);
+  plan.spec.lengths =
+      parts.pairs != nullptr ? parts.pairs : std::make_shared<const PairModel>(*parts.input, parts.outputs);
   plan.spec.max = parts.max.value_or(0);
   plan.spec.prefix = parts.prefix;
   plan.spec.sessions = parts.sessions;

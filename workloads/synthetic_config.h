@@ -20,9 +20,10 @@ struct SyntheticPlan {
 /// The profile that an empty workload stands for.
 inline constexpr const char* kDefaultProfile = "azure-conv";
 
-/// Reads `{profile, requests, duration_s, arrivals, input, output, lengths, max, prefix, sessions}`. What is left out comes from the
-/// profile, an embedded one (configs/workloads/NAME.yaml) or a file that `kvcast trace fit` wrote.
-/// \param profile the one to use where the mapping names none; "": none
-[[nodiscard]] SyntheticPlan read_synthetic(Config& config, const std::string& profile, std::uint64_t seed, InputFiles& inputs);
+/// Reads `{profile, requests, duration_s, arrivals, input, output, lengths, max, prefix, sessions}`. What is
+/// left out comes from the profile, an embedded one (configs/workloads/NAME.yaml) or a file that `kvcast
+/// trace fit` wrote. \param profile the one to use where the mapping names none; "": none
+[[nodiscard]] SyntheticPlan read_synthetic(Config& config, const std::string& profile, std::uint64_t seed,
+                                           InputFiles& inputs);
 
 }  // namespace kvcast

@@ -83,7 +83,8 @@ bool is_tar(std::string_view head) {
 
 std::string_view first_tar_name(std::string_view head) { return text_field(head, 0, kNameBytes); }
 
-void read_tar(const TraceFile& archive, const std::function<void(const std::string& name, std::string content)>& visit) {
+void read_tar(const TraceFile& archive,
+              const std::function<void(const std::string& name, std::string content)>& visit) {
   const std::unique_ptr<ByteSource> bytes = archive.open();
   std::array<char, kRecord> record{};
   while (read_fully(*bytes, record.data(), kRecord) == kRecord) {

@@ -23,6 +23,7 @@ inline constexpr std::size_t kTarHeadBytes = 512;
 
 /// Calls visit(name, content) for each regular file, in the archive's order.
 /// \throws InputError (bad_data) if the archive is damaged or a file is larger than kTarFileBytesMax
-void read_tar(const TraceFile& archive, const std::function<void(const std::string& name, std::string content)>& visit);
+void read_tar(const TraceFile& archive,
+              const std::function<void(const std::string& name, std::string content)>& visit);
 
 }  // namespace kvcast

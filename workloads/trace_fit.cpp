@@ -65,7 +65,8 @@ double table_distance(const TokenCounts& counts, const std::vector<QuantileTable
 }
 
 /// Output counts by band of the input's rank; equal inputs rank in order of arrival.
-std::vector<TokenCounts> outputs_by_band(const WorkloadSetup& setup, const TraceStats& stats, std::size_t bands) {
+std::vector<TokenCounts> outputs_by_band(const WorkloadSetup& setup, const TraceStats& stats,
+                                         std::size_t bands) {
   std::unordered_map<std::int64_t, std::int64_t> next_rank;  // by input; looked up only
   std::int64_t before = 0;
   stats.input.each([&](std::int64_t value, std::int64_t times) {
@@ -75,20 +76,23 @@ std::vector<TokenCounts> outputs_by_band(const WorkloadSetup& setup, const Trace
   std::vector<TokenCounts> result(bands);
   each_request(setup, [&](const Request& request) {
     const std::int64_t rank = next_rank[request.input.value]++;
-    result[static_cast<std::size_t>(rank * static_cast<std::int64_t>(bands) / stats.requests)].add(request.output.value);
+    result[static_cast<std::size_t>(rank * static_cast<std::int64_t>(bands) / stats.requests)].add(
+        request.output.value);
   });
   return result;
 }
 
-void fit_lengths(WorkloadFit& fit, const WorkloadSetup& setup, const TraceStats& stats, const FitOptions& options) {
+void fit_lengths(WorkloadFit& fit, const WorkloadSetup& setup, const TraceStats& stats,
+                 const FitOptions& options) {
   constexpr std::int64_t kBandRequestsMin = 100;  // fewer say little about a distribution
   fit.input = table_of(stats.input, options.points);
-  const auto bands = static_cast<std::size_t>(
-      std::clamp<std::int64_t>(stats.requests / kBandRequestsMin, 1, static_cast<std::int64_t>(options.bands)));
+  const auto bands = static_cast<std::size_t>(std::clamp<std::int64_t>(
+      stats.requests / kBandRequestsMin, 1, static_cast<std::int64_t>(options.bands)));
   if (bands == 1) {
     fit.outputs = {table_of(stats.output, options.points)};
   } else {
-    for (const TokenCounts& counts : outputs_by_band(setup, stats, bands)) fit.outputs.push_back(table_of(counts, options.band_points));
+    for (const TokenCounts& counts : outputs_by_band(setup, stats, bands))
+      fit.outputs.push_back(table_of(counts, options.band_points));
   }
   fit.distance_input = table_distance(stats.input, {fit.input});
   fit.distance_output = table_distance(stats.output, fit.outputs);
@@ -99,10 +103,12 @@ void set_gap_distances(WorkloadFit& fit, const GapCounts& gaps) {
   const double mean = gaps.mean_ns();
   fit.distance_poisson = gaps.distance([mean](double gap) { return 1 - portable_exp(-gap / mean); });
   const double shape = 1 / (fit.cv * fit.cv);
-  fit.distance_gaps = gaps.distance([mean, shape](double gap) { return gamma_cdf(gap, shape, mean / shape); });
+  fit.distance_gaps =
+      gaps.distance([mean, shape](double gap) { return gamma_cdf(gap, shape, mean / shape); });
 }
 
-/// Rates by window, then the gaps in operational time: the integral of the rate between arrivals, here in billionths of a request.
+/// Rates by window, then the gaps in operational time: the integral of the rate between arrivals, here in
+/// billionths of a request.
 void fit_profile(WorkloadFit& fit, const WorkloadSetup& setup, double window_s) {
   constexpr double kUnit = 1e9;
   const double window_ns = window_s * 1e9;
@@ -112,14 +118,17 @@ void fit_profile(WorkloadFit& fit, const WorkloadSetup& setup, double window_s) 
   each_request(setup, [&](const Request& request) {
     if (!started) first = request.arrival;
     started = true;
-    const auto window = static_cast<std::size_t>(static_cast<double>((request.arrival - first).count()) / window_ns);
+    const auto window =
+        static_cast<std::size_t>(static_cast<double>((request.arrival - first).count()) / window_ns);
     if (window >= counts.size()) counts.resize(window + 1);
     ++counts[window];
   });
   fit.window_s = window_s;
   std::vector<double> mass(counts.size() + 1);  // expected requests before each window
   for (std::size_t i = 0; i < counts.size(); ++i) {
-    const double length_s = i + 1 < counts.size() ? window_s : std::max(fit.duration_s - window_s * static_cast<double>(i), 1e-3 * window_s);
+    const double length_s =
+        i + 1 < counts.size() ? window_s
+                              : std::max(fit.duration_s - window_s * static_cast<double>(i), 1e-3 * window_s);
     fit.rates.push_back(static_cast<double>(counts[i]) / length_s);
     mass[i + 1] = mass[i] + fit.rates[i] * window_s;
   }
@@ -136,7 +145,8 @@ void fit_profile(WorkloadFit& fit, const WorkloadSetup& setup, double window_s) 
   set_gap_distances(fit, gaps);
 }
 
-void fit_arrivals(WorkloadFit& fit, const WorkloadSetup& setup, const TraceStats& stats, const FitOptions& options) {
+void fit_arrivals(WorkloadFit& fit, const WorkloadSetup& setup, const TraceStats& stats,
+                  const FitOptions& options) {
   fit.rate = stats.rate();
   if (fit.rate == 0) return;
   if (options.profile_window_s > 0) {
@@ -158,7 +168,8 @@ void write_list(const std::vector<double>& values, const std::string& indent, st
   out << "]";
 }
 
-void write_table(const QuantileTable& table, const std::string& indent, const std::string& first, std::ostream& out) {
+void write_table(const QuantileTable& table, const std::string& indent, const std::string& first,
+                 std::ostream& out) {
   out << first << "quantiles: ";
   write_list(table.steps, indent + "  ", out);
   out << "\n";
@@ -176,7 +187,9 @@ void write_arrivals(const WorkloadFit& fit, std::ostream& out) {
   } else if (fit.rates.empty()) {
     out << fmt::format("    arrivals: {{process: gamma, rate: {:.6g}, cv: {:.4g}}}\n", fit.rate, fit.cv);
   } else {
-    out << fmt::format("    arrivals:\n      process: rates\n      window_s: {}\n      cv: {:.4g}\n      rates: ", fit.window_s, fit.cv);
+    out << fmt::format(
+        "    arrivals:\n      process: rates\n      window_s: {}\n      cv: {:.4g}\n      rates: ",
+        fit.window_s, fit.cv);
     write_list(fit.rates, "        ", out);
     out << "\n";
   }
@@ -188,7 +201,10 @@ void write_outputs(const WorkloadFit& fit, std::ostream& out) {
     write_table(fit.outputs.front(), "      ", "      ", out);
     return;
   }
-  out << fmt::format("      # One table for each of {} bands of equally many inputs, the shortest first: outputs depend on inputs.\n", fit.outputs.size());
+  out << fmt::format(
+      "      # One table for each of {} bands of equally many inputs, the shortest first: outputs depend on "
+      "inputs.\n",
+      fit.outputs.size());
   out << "      given_input:\n";
   for (const QuantileTable& table : fit.outputs) write_table(table, "          ", "        - ", out);
 }
@@ -210,15 +226,19 @@ WorkloadFit fit_workload(const WorkloadSetup& setup, const FitOptions& options) 
 }
 
 void write_fit(const WorkloadFit& fit, const WorkloadSetup& setup, std::ostream& out) {
-  out << fmt::format("# A workload like {} requests in {:.6g} s, fitted by `kvcast trace fit` to\n", fit.requests, fit.duration_s);
+  out << fmt::format("# A workload like {} requests in {:.6g} s, fitted by `kvcast trace fit` to\n",
+                     fit.requests, fit.duration_s);
   for (const InputFile& input : setup.inputs) {
-    out << "#   " << std::filesystem::path(input.path).filename().string() << " (XXH3 " << input.hash << ")\n";
+    out << "#   " << std::filesystem::path(input.path).filename().string() << " (XXH3 " << input.hash
+        << ")\n";
   }
   if (!setup.credit.empty()) out << "# Source of the data: " << setup.credit << "\n";
-  out << fmt::format("# Largest distance between the distribution functions of model and data: input {:.3g}, output {:.3g}",
-                     fit.distance_input, fit.distance_output);
+  out << fmt::format(
+      "# Largest distance between the distribution functions of model and data: input {:.3g}, output {:.3g}",
+      fit.distance_input, fit.distance_output);
   if (fit.rate > 0) {
-    out << fmt::format(",\n# gaps between arrivals {:.3g} (a Poisson process would have {:.3g})", fit.distance_gaps, fit.distance_poisson);
+    out << fmt::format(",\n# gaps between arrivals {:.3g} (a Poisson process would have {:.3g})",
+                       fit.distance_gaps, fit.distance_poisson);
   }
   out << ".\nworkload:\n  synthetic:\n";
   out << fmt::format("    requests: {}\n", fit.requests);

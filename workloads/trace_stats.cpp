@@ -13,7 +13,8 @@ namespace {
 /// Prefixes seen so far, each as a hash chain over (segment, length).
 class SeenPrefixes {
  public:
-  /// Tokens of the longest prefix that an earlier request of the tenant had, prompt and answer; the request counts as seen from now on.
+  /// Tokens of the longest prefix that an earlier request of the tenant had, prompt and answer; the request
+  /// counts as seen from now on.
   std::int64_t add(const Request& request) {
     std::uint64_t chain = request.tenant;
     std::int64_t shared = 0;
@@ -71,7 +72,8 @@ class StatsBuilder {
  private:
   void add_details(const Request& request) {
     const RequestDetails& details = *request.details;
-    if (!details.session.empty() && std::exchange(sessions_[hash64(details.session)], 1) == 0) ++stats_.sessions;
+    if (!details.session.empty() && std::exchange(sessions_[hash64(details.session)], 1) == 0)
+      ++stats_.sessions;
     if (details.content.empty()) return;
     ++stats_.requests_with_content;
     stats_.content_tokens += request.input.value;

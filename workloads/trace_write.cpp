@@ -46,7 +46,8 @@ void put_content(Line& line, const std::vector<PromptSegment>& content) {
   fmt::format_to(std::back_inserter(line), ", \"input\": [");
   const char* between = "";
   for (const PromptSegment& segment : content) {
-    fmt::format_to(std::back_inserter(line), "{}[\"{}\", {}]", between, segment_name(segment.segment), segment.length.value);
+    fmt::format_to(std::back_inserter(line), "{}[\"{}\", {}]", between, segment_name(segment.segment),
+                   segment.length.value);
     between = ", ";
   }
   fmt::format_to(std::back_inserter(line), "]");
@@ -67,7 +68,8 @@ void put_request(Line& line, const Request& request, const RequestOrigin& origin
     put_us(line, origin.think.count());
     fmt::format_to(out, "}}");
   }
-  fmt::format_to(out, ", \"input_tokens\": {}, \"output_tokens\": {}", request.input.value, request.output.value);
+  fmt::format_to(out, ", \"input_tokens\": {}, \"output_tokens\": {}", request.input.value,
+                 request.output.value);
   if (request.output_limit.value > 0) fmt::format_to(out, ", \"max_tokens\": {}", request.output_limit.value);
   if (request.priority != 0) fmt::format_to(out, ", \"priority\": {}", request.priority);
   if (request.tenant != 0) fmt::format_to(out, ", \"tenant\": \"{}\"", request.tenant);
@@ -88,14 +90,16 @@ struct Row {
   int digits = 6;  // significant
 };
 
-void add_lengths(std::vector<Row>& rows, const std::string& label, const std::string& key, const TokenCounts& counts) {
+void add_lengths(std::vector<Row>& rows, const std::string& label, const std::string& key,
+                 const TokenCounts& counts) {
   if (counts.count() == 0) return;
   rows.push_back({label + ", total", key + "_total", static_cast<double>(counts.sum()), "tokens", 17});
   rows.push_back({label + ", mean", key + "_mean", counts.mean(), "tokens"});
   rows.push_back({label + ", standard deviation", key + "_std", counts.std(), "tokens"});
   rows.push_back({label + ", smallest", key + "_min", static_cast<double>(counts.min()), "tokens", 17});
   for (const int percent : {50, 90, 95, 99}) {
-    rows.push_back({fmt::format("{}, p{}", label, percent), fmt::format("{}_p{}", key, percent), counts.quantile(percent / 100.0), "tokens"});
+    rows.push_back({fmt::format("{}, p{}", label, percent), fmt::format("{}_p{}", key, percent),
+                    counts.quantile(percent / 100.0), "tokens"});
   }
   rows.push_back({label + ", largest", key + "_max", static_cast<double>(counts.max()), "tokens", 17});
 }
@@ -106,19 +110,25 @@ std::vector<Row> rows_of(const TraceStats& stats) {
   rows.push_back({"requests", "requests", real(stats.requests), "", 17});
   rows.push_back({"duration, first to last arrival", "duration_s", real(stats.duration_ns) * 1e-9, "s", 12});
   rows.push_back({"arrival rate", "rate", stats.rate(), "requests/s"});
-  rows.push_back({"gaps between arrivals, coefficient of variation", "gap_cv", stats.gaps.cv(), "(1: Poisson)"});
+  rows.push_back(
+      {"gaps between arrivals, coefficient of variation", "gap_cv", stats.gaps.cv(), "(1: Poisson)"});
   if (!stats.profile.arrivals.empty()) {
     const double window_s = real(stats.profile.window_ns) * 1e-9;
-    const std::int64_t busiest = *std::max_element(stats.profile.arrivals.begin(), stats.profile.arrivals.end());
-    rows.push_back({fmt::format("busiest window of {} s", window_s), "rate_max", real(busiest) / window_s, "requests/s"});
+    const std::int64_t busiest =
+        *std::max_element(stats.profile.arrivals.begin(), stats.profile.arrivals.end());
+    rows.push_back({fmt::format("busiest window of {} s", window_s), "rate_max", real(busiest) / window_s,
+                    "requests/s"});
   }
   add_lengths(rows, "input", "input", stats.input);
   add_lengths(rows, "output", "output", stats.output);
   add_lengths(rows, "input + output", "context", stats.context);
   if (stats.requests_with_content > 0) {
-    rows.push_back({"requests with prompt content", "requests_with_content", real(stats.requests_with_content), "", 17});
-    rows.push_back({"prompt tokens in a prefix seen before", "shared_tokens", real(stats.shared_tokens), "tokens", 17});
-    rows.push_back({"prefix hit rate of an infinite cache", "shared_share", stats.shared_share(), "of prompt tokens"});
+    rows.push_back(
+        {"requests with prompt content", "requests_with_content", real(stats.requests_with_content), "", 17});
+    rows.push_back(
+        {"prompt tokens in a prefix seen before", "shared_tokens", real(stats.shared_tokens), "tokens", 17});
+    rows.push_back(
+        {"prefix hit rate of an infinite cache", "shared_share", stats.shared_share(), "of prompt tokens"});
   }
   if (stats.sessions > 0) rows.push_back({"sessions", "sessions", real(stats.sessions), "", 17});
   if (stats.tenants > 0) rows.push_back({"tenants", "tenants", real(stats.tenants), "", 17});
@@ -136,7 +146,8 @@ std::string number(const Row& row) { return fmt::format("{:.{}g}", row.value, ro
 void write_stats(const TraceStats& stats, const std::string& name, std::ostream& out) {
   out << name << '\n';
   for (const Row& row : rows_of(stats)) {
-    out << fmt::format("  {:<48} {:>14}{}{}\n", row.label, number(row), row.unit.empty() ? "" : " ", row.unit);
+    out << fmt::format("  {:<48} {:>14}{}{}\n", row.label, number(row), row.unit.empty() ? "" : " ",
+                       row.unit);
   }
   if (stats.has_feedback) out << "  (closed loop: arrivals as with a server that answers at once)\n";
 }
@@ -151,7 +162,9 @@ std::int64_t write_requests(RequestSource& source, std::ostream& out) {
   auto* workload = dynamic_cast<WorkloadSource*>(&source);
   KVCAST_CHECK(workload != nullptr);
   if (!workload->writable()) {
-    throw InputError("a limit on the requests in flight cannot be written as requests: their arrivals depend on the server");
+    throw InputError(
+        "a limit on the requests in flight cannot be written as requests: their arrivals depend on the "
+        "server");
   }
   std::int64_t requests = 0;
   Line line;

@@ -1,4 +1,5 @@
-/// Vidur's processed traces (github.com/microsoft/vidur, data/processed_traces): arrived_at in seconds, prefill and decode tokens.
+/// Vidur's processed traces (github.com/microsoft/vidur, data/processed_traces): arrived_at in seconds,
+/// prefill and decode tokens.
 #include "workloads/csv_trace.h"
 
 namespace kvcast {

@@ -1,6 +1,7 @@
-/// Claude Code agent sessions of WEKA's kv-cache-tester (github.com/callanjfox/kv-cache-tester): one session a line or file, calls
-/// with seconds since the session's start, token counts and hashes of 64-token blocks that are local to the session. Sub-agents
-/// are nested (upstream) or flattened with run-length coded hashes (hash_rle). Other keys are not used.
+/// Claude Code agent sessions of WEKA's kv-cache-tester (github.com/callanjfox/kv-cache-tester): one session
+/// a line or file, calls with seconds since the session's start, token counts and hashes of 64-token blocks
+/// that are local to the session. Sub-agents are nested (upstream) or flattened with run-length coded hashes
+/// (hash_rle). Other keys are not used.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -62,8 +63,10 @@ class SessionReader {
   }
 
  private:
-  static constexpr std::array<std::string_view, 4> kSessionKeys = {"id", "block_size", "hash_id_scope", "requests"};
-  static constexpr std::array<std::string_view, 7> kCallKeys = {"t", "in", "out", "api_time", "hash_ids", "hash_rle", "requests"};
+  static constexpr std::array<std::string_view, 4> kSessionKeys = {"id", "block_size", "hash_id_scope",
+                                                                   "requests"};
+  static constexpr std::array<std::string_view, 7> kCallKeys = {"t",        "in",       "out",     "api_time",
+                                                                "hash_ids", "hash_rle", "requests"};
   enum SessionKey : std::size_t { kId, kBlockSize, kScope, kRequests };
   enum CallKey : std::size_t { kStart, kIn, kOut, kApiTime, kHashIds, kHashRle, kSubRequests };
 
@@ -148,7 +151,8 @@ class SessionReader {
   void read_hash_ids(Call& call, JsonValue& value, std::string_view key) {
     json_->elements_of(value, key, [&](JsonValue& element) {
       const auto hash = static_cast<std::uint64_t>(json_->count(element, key, 0, INT64_MAX));
-      if (call.hashes.empty() || call.hashes.back().first + static_cast<std::uint64_t>(call.hashes.back().count) != hash) {
+      if (call.hashes.empty() ||
+          call.hashes.back().first + static_cast<std::uint64_t>(call.hashes.back().count) != hash) {
         call.hashes.push_back({hash, 0});
       }
       ++call.hashes.back().count;
@@ -178,8 +182,9 @@ class SessionReader {
       if (hashes > kHashesMax) break;
     }
     if (hashes > call.input / block) {
-      json_->fail(std::to_string(hashes) + " hashes for the call of " + std::to_string(call.input) + " tokens: it has " +
-                  std::to_string(call.input / block) + " full blocks of " + std::to_string(block));
+      json_->fail(std::to_string(hashes) + " hashes for the call of " + std::to_string(call.input) +
+                  " tokens: it has " + std::to_string(call.input / block) + " full blocks of " +
+                  std::to_string(block));
     }
   }
 
@@ -213,13 +218,15 @@ class Weka final : public ChainSource {
     if (options_.closed) {
       add_causes(session, number);
     } else {
-      for (std::size_t i = 0; i < session.calls.size(); ++i) add_root(node(number, i), start_ + session.calls[i].start);
+      for (std::size_t i = 0; i < session.calls.size(); ++i)
+        add_root(node(number, i), start_ + session.calls[i].start);
     }
     if (session.calls.empty()) sessions_.erase(number);
     read_ahead();
   }
 
-  /// A call waits for the call that ended last before it began, whoever made it; with none, for the session's start.
+  /// A call waits for the call that ended last before it began, whoever made it; with none, for the session's
+  /// start.
   void add_causes(const Session& session, std::uint64_t number) {
     std::set<std::pair<Duration, std::size_t>> ends;
     for (std::size_t i = 0; i < session.calls.size(); ++i) {
@@ -257,7 +264,8 @@ class Weka final : public ChainSource {
     std::int64_t left = request.input.value;
     for (const HashRun& run : call.hashes) {
       for (std::int64_t i = 0; i < run.count; ++i) {
-        content.push_back({numbered_segment(space, run.first + static_cast<std::uint64_t>(i)), Tokens{session.block}});
+        content.push_back(
+            {numbered_segment(space, run.first + static_cast<std::uint64_t>(i)), Tokens{session.block}});
       }
       left -= run.count * session.block;
     }
@@ -275,7 +283,8 @@ class Weka final : public ChainSource {
     const double gap = starts_.exponential(static_cast<double>(options_.session_interval.count()));
     start_ += Duration{static_cast<std::int64_t>(gap)};
     if (start_.time_since_epoch().count() > kArrivalMaxNs) {
-      throw InputError("session_interval_s: session " + ahead_->id + " would start more than ten years after the first");
+      throw InputError("session_interval_s: session " + ahead_->id +
+                       " would start more than ten years after the first");
     }
   }
 
@@ -286,8 +295,8 @@ class Weka final : public ChainSource {
   WekaOptions options_;
   SessionReader reader_;
   RandomStream starts_;
-  Instant start_;                  // of the session ahead
-  std::optional<Session> ahead_;   // read, not yet loaded
+  Instant start_;                 // of the session ahead
+  std::optional<Session> ahead_;  // read, not yet loaded
   std::uint64_t loaded_ = 0;
   std::unordered_map<std::uint64_t, Session> sessions_;  // with calls still to make; looked up only
 };
@@ -300,14 +309,17 @@ WorkloadFactory make(TraceInput& input) {
   options.session_interval = Duration{static_cast<std::int64_t>(interval * 1e9)};
   options.closed = input.options.get_choice("replay", {"open", "closed"}, "open") == "closed";
   options.seed = input.seed;
-  input.assumptions.push_back(fmt::format(
-      "sessions have no absolute times: they are assumed to start as a Poisson process, one every {} s on average (session_interval_s)",
-      interval));
   input.assumptions.push_back(
-      options.closed
-          ? "a call waits for the recorded call that ended last before it began; calls whose duration is not recorded count as ended when they began"
-          : "calls of a session arrive at their recorded times, however slow the simulated server is (replay: closed makes them wait)");
-  input.assumptions.push_back("calls to all models of a session are served by the simulated model; " + zero_tokens_assumption());
+      fmt::format("sessions have no absolute times: they are assumed to start as a Poisson process, one "
+                  "every {} s on average (session_interval_s)",
+                  interval));
+  input.assumptions.push_back(options.closed
+                                  ? "a call waits for the recorded call that ended last before it began; "
+                                    "calls whose duration is not recorded count as ended when they began"
+                                  : "calls of a session arrive at their recorded times, however slow the "
+                                    "simulated server is (replay: closed makes them wait)");
+  input.assumptions.push_back("calls to all models of a session are served by the simulated model; " +
+                              zero_tokens_assumption());
   return [files = input.files, options] { return std::make_unique<Weka>(files, options); };
 }
 
@@ -317,7 +329,9 @@ bool recognises(std::string_view head) {
 
 }  // namespace
 
-TraceFormat weka_format() { return {recognises, make, true,
-          "kv-cache-tester sessions (github.com/callanjfox/kv-cache-tester), Apache-2.0"}; }
+TraceFormat weka_format() {
+  return {recognises, make, true,
+          "kv-cache-tester sessions (github.com/callanjfox/kv-cache-tester), Apache-2.0"};
+}
 
 }  // namespace kvcast

@@ -36,7 +36,8 @@ TraceChanges read_changes(Config& config, std::string& description) {
   changes.max = config.has("max") ? config.get_int("max", {2, 2 * kTokensMax}) : 0;
   if (changes.from > Duration{} || changes.to < Duration::max()) {
     description += fmt::format("; from {} s", static_cast<double>(changes.from.count()) * 1e-9);
-    if (changes.to < Duration::max()) description += fmt::format(" to {} s", static_cast<double>(changes.to.count()) * 1e-9);
+    if (changes.to < Duration::max())
+      description += fmt::format(" to {} s", static_cast<double>(changes.to.count()) * 1e-9);
   }
   if (changes.limit > 0) description += fmt::format("; first {} requests", changes.limit);
   if (changes.rate_scale != 1) description += fmt::format("; {} times as fast", changes.rate_scale);
@@ -45,22 +46,26 @@ TraceChanges read_changes(Config& config, std::string& description) {
 }
 
 /// The format that the user named, or the one of the content.
-const CatalogEntry<TraceFormat>& choose_format(const std::string& name, const std::string& where, const std::vector<TraceFile>& files) {
+const CatalogEntry<TraceFormat>& choose_format(const std::string& name, const std::string& where,
+                                               const std::vector<TraceFile>& files) {
   const auto& entry = name == "auto" ? detect_format(files.front()) : trace_formats().find(name, where);
   if (files.size() > 1 && !entry.make.takes_folder) {
-    throw InputError(files.front().name + ": a folder of several files is given, but a trace of format " + entry.name + " is one file",
+    throw InputError(files.front().name + ": a folder of several files is given, but a trace of format " +
+                         entry.name + " is one file",
                      ExitCode::bad_data);
   }
   return entry;
 }
 
-Base read_trace(Config& config, std::uint64_t seed, InputFiles& inputs, std::vector<std::string>& assumptions) {
+Base read_trace(Config& config, std::uint64_t seed, InputFiles& inputs,
+                std::vector<std::string>& assumptions) {
   const std::string path = config.get_string("path");
   const std::string format = config.get_string("format", "auto");
   const std::vector<TraceFile> files = inputs.open_all(path);
   const auto& entry = choose_format(format, config.where("format"), files);
   config.note("format", entry.name, format == "auto" ? Origin::derived : Origin::given);
-  TraceInput input{files, config, seed, [&inputs](const std::string& beside) { return inputs.open(beside); }, assumptions};
+  TraceInput input{files, config, seed, [&inputs](const std::string& beside) { return inputs.open(beside); },
+                   assumptions};
   const WorkloadFactory make = entry.make.make(input);
   Base base;
   base.description = fmt::format("trace {} ({})", path, entry.name);
@@ -68,7 +73,8 @@ Base read_trace(Config& config, std::uint64_t seed, InputFiles& inputs, std::vec
   const TraceChanges changes = read_changes(config, base.description);
   const bool window = changes.from > Duration{} || changes.to < Duration::max();
   if (window && make()->has_feedback()) {
-    config.fail(config.has("from_s") ? "from_s" : "to_s", "a closed-loop trace has no time window: when its requests come depends on the server");
+    config.fail(config.has("from_s") ? "from_s" : "to_s",
+                "a closed-loop trace has no time window: when its requests come depends on the server");
   }
   base.make = [make, changes] { return changed(make(), changes); };
   base.requests_max = changes.limit;
@@ -107,13 +113,17 @@ Decorations read_decorations(Config& config, std::string& description) {
   }
   decorations.priority_weights = read_weights(config, "priorities");
   decorations.tenant_weights = read_weights(config, "tenants");
-  if (!decorations.priority_weights.empty()) description += fmt::format("; {} priorities", decorations.priority_weights.size());
-  if (!decorations.tenant_weights.empty()) description += fmt::format("; {} tenants", decorations.tenant_weights.size());
+  if (!decorations.priority_weights.empty())
+    description += fmt::format("; {} priorities", decorations.priority_weights.size());
+  if (!decorations.tenant_weights.empty())
+    description += fmt::format("; {} tenants", decorations.tenant_weights.size());
   return decorations;
 }
 
-Base read_base(Config& config, std::uint64_t seed, InputFiles& inputs, std::vector<std::string>& assumptions) {
-  if (config.has("trace") && config.has("synthetic")) config.fail("synthetic", "trace is given too; only one of them can be");
+Base read_base(Config& config, std::uint64_t seed, InputFiles& inputs,
+               std::vector<std::string>& assumptions) {
+  if (config.has("trace") && config.has("synthetic"))
+    config.fail("synthetic", "trace is given too; only one of them can be");
   if (config.has("trace")) {
     Config trace = config.child("trace");
     return read_trace(trace, seed, inputs, assumptions);
@@ -161,7 +171,8 @@ WorkloadSetup make_trace_workload(const std::string& path, const std::string& fo
   const std::vector<TraceFile> files = inputs.open_all(path);
   const auto& entry = choose_format(format.empty() ? "auto" : format, "--format", files);
   Config options = Config::empty(path);
-  TraceInput input{files, options, seed, [&inputs](const std::string& beside) { return inputs.open(beside); }, setup.assumptions};
+  TraceInput input{files, options, seed, [&inputs](const std::string& beside) { return inputs.open(beside); },
+                   setup.assumptions};
   const WorkloadFactory make = entry.make.make(input);
   setup.has_feedback = make()->has_feedback();
   setup.make_source = make;

@@ -23,6 +23,7 @@ struct Command {
 
 [[nodiscard]] Command add_simulate(CLI::App& root);
 [[nodiscard]] Command add_memory(CLI::App& root);
+[[nodiscard]] Command add_trace(CLI::App& root);
 [[nodiscard]] Command add_list(CLI::App& root);
 
 /// Parses the command line and runs the command that it names.

@@ -7,7 +7,6 @@
 #include "hwmodels/roofline_timer.h"
 #include "reports/format.h"
 #include "sim/app/describe.h"
-#include "sim/app/what_fits.h"
 #include "sim/base/error.h"
 
 namespace kvcast {
@@ -25,8 +24,7 @@ MemoryReport size_memory(const Scenario& scenario) {
   MemoryReport report = memory_report(*deployment.model, *deployment.gpu, options);
   if (report.status == MemoryStatus::ok || pool_given) return report;
   if (!deployment.enable_kv_cache && report.available_kv_bytes > 0) return report;
-  throw InputError(fmt::format("{} does not fit {}: {}; {}", deployment.model->name, deployment.gpu->title, report.message,
-                               what_would_fit(*deployment.model, *deployment.gpu, options, report)),
+  throw InputError(fmt::format("{} does not fit: {}", describe_title(*deployment.model, *deployment.gpu, options.tensor_parallel_size), report.message),
                    ExitCode::infeasible);
 }
 
@@ -100,9 +98,8 @@ std::unique_ptr<StepTimer> make_timer(const Scenario& scenario, Forecast& frame)
   options.kv_cache_dtype = deployment.memory.kv_cache_dtype;
   options.enable_kv_cache = deployment.enable_kv_cache;
   options.host_overhead_us = deployment.memory.profile.host_overhead_us;
-  auto timer = make_roofline_timer(*deployment.model, *deployment.gpu, options);
-  frame.timer = timer->description();
-  return timer;
+  frame.timer = "the datasheet roofline of " + deployment.gpu->title;
+  return make_roofline_timer(*deployment.model, *deployment.gpu, options);
 }
 
 void fill_facts(const Scenario& scenario, const PoolSize& pool, const std::optional<MemoryReport>& report, DeploymentFacts& facts) {
@@ -140,7 +137,7 @@ std::string engine_line(const Scenario& scenario, const PoolSize& pool, const st
   std::string text = fmt::format("{}, scheduler {}, {}, ", memory.profile.name, scenario.scheduler, scenario.policy);
   if (!scenario.deployment.enable_kv_cache) return text + "no KV cache: every step recomputes everything";
   text += scenario.allocator == "paged" ? fmt::format("paged blocks of {}", pool.block_size.value) : scenario.allocator + " allocation";
-  if (report) text += ", KV in " + report->kv.dtype;
+  if (report) text += ", KV in " + describe_kv_dtype(*scenario.deployment.model, report->kv);
   return text + fmt::format(", max_num_seqs {}, max_num_batched_tokens {}, max_model_len {}", grouped(memory.max_num_seqs),
                             grouped(memory.max_num_batched_tokens), grouped(scenario.deployment.max_model_len));
 }

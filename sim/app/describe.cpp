@@ -20,21 +20,25 @@ std::string describe_attention(const LayerSpec& layer) {
   }
   const AttentionShape& attention = layer.attention;
   const char* name = attention.kv_heads == attention.heads ? "MHA" : attention.kv_heads == 1 ? "MQA" : "GQA";
-  std::string text = fmt::format("{} {}/{} heads of {}", name, attention.heads, attention.kv_heads, attention.head_dim_k);
-  if (layer.kind == LayerKind::sliding_window || layer.kind == LayerKind::chunked_local) {
-    text += fmt::format(" (window {})", grouped(attention.window));
-  }
-  return text;
+  return fmt::format("{} {}/{} heads of {}", name, attention.heads, attention.kv_heads, attention.head_dim_k);
 }
 
-std::string plural(std::size_t n, const char* noun) { return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s"); }
+/// "32 layers", "24 layers (12 with a window)", "48 layers (12 with a KV cache)".
+std::string describe_layers(const std::vector<LayerSpec>& layers) {
+  const auto windowed = std::count_if(layers.begin(), layers.end(), [](const LayerSpec& layer) {
+    return layer.kind == LayerKind::sliding_window || layer.kind == LayerKind::chunked_local;
+  });
+  const auto cached = std::count_if(layers.begin(), layers.end(), keeps_tokens);
+  std::string text = fmt::format("{} layer{}", layers.size(), layers.size() == 1 ? "" : "s");
+  if (static_cast<std::size_t>(cached) < layers.size()) text += fmt::format(" ({} with a KV cache)", cached);
+  if (windowed > 0) text += fmt::format(" ({} with a window)", windowed);
+  return text;
+}
 
 }  // namespace
 
 std::string describe_model(const ModelSpec& model) {
-  std::string text = fmt::format("{}: {}", model.name, plural(model.layers.size(), "layer"));
-  const auto with_cache = static_cast<std::size_t>(std::count_if(model.layers.begin(), model.layers.end(), keeps_tokens));
-  if (with_cache < model.layers.size()) text += fmt::format(" ({} with a KV cache)", with_cache);
+  std::string text = fmt::format("{}: {}", model.name, describe_layers(model.layers));
   const auto first = std::find_if(model.layers.begin(), model.layers.end(), keeps_tokens);
   if (first != model.layers.end()) text += ", " + describe_attention(*first);
   const ParameterCount count = count_parameters(model);
@@ -54,6 +58,8 @@ std::string describe_gpu(const GpuSpec& gpu, const std::string& dtype) {
 std::string describe_title(const ModelSpec& model, const GpuSpec& gpu, std::int64_t gpus) {
   return fmt::format("{} on {} x {}", model.name, gpus, gpu.title);
 }
+
+std::string describe_kv_dtype(const ModelSpec& model, const KvReport& kv) { return kv.dtype == "auto" ? model.dtype : kv.dtype; }
 
 std::string short_dtype(const std::string& dtype) {
   if (dtype == "bfloat16") return "bf16";

@@ -15,6 +15,8 @@ namespace kvcast {
 [[nodiscard]] std::string describe_gpu(const GpuSpec& gpu, const std::string& dtype);
 /// "llama-3.1-8b on 4 x NVIDIA H100 SXM5 80 GB"
 [[nodiscard]] std::string describe_title(const ModelSpec& model, const GpuSpec& gpu, std::int64_t gpus);
+/// "fp8_e4m3"; the model's dtype where the cache follows it.
+[[nodiscard]] std::string describe_kv_dtype(const ModelSpec& model, const KvReport& kv);
 /// Names of this catalogue's dtypes: "bfloat16" -> "bf16".
 [[nodiscard]] std::string short_dtype(const std::string& dtype);
 

@@ -3,6 +3,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
@@ -12,9 +13,6 @@
 #include "sim/app/describe.h"
 #include "sim/app/options.h"
 #include "sim/app/outputs.h"
-#include "sim/app/what_fits.h"
-#include "sim/base/file.h"
-#include "sim/base/hash.h"
 
 namespace kvcast {
 namespace {
@@ -83,14 +81,13 @@ void fill_lines(const Deployment& deployment, const MemoryReport& report, Memory
         return layer.kind != LayerKind::recurrent && layer.kind != LayerKind::no_attention && layer.kind != LayerKind::shared_kv;
       }));
   if (layers > 0 && kv.bytes_per_token % layers == 0) {
-    add("KV per token and layer", grouped(kv.bytes_per_token / layers), "B", fmt::format("formula: KV per token / {} layers that keep it", layers));
+    add("Per token and layer", grouped(kv.bytes_per_token / layers), "B", fmt::format("formula: KV per token / {} layers that keep it", layers));
   }
-  add("blocks a request of max_model_len", grouped(kv.blocks_per_request), "blocks", "formula: over all groups of layers");
-  add("longest request that fits", grouped(report.fits_max_model_len), "tokens", "formula: largest max_model_len that passes the engine's check");
+  add("Blocks per request", grouped(kv.blocks_per_request), "", "formula: of max_model_len tokens, over all groups of layers");
+  add("Longest request (tokens)", grouped(report.fits_max_model_len), "", "formula: largest max_model_len that passes the engine's check");
 }
 
 void fill_kv(const KvReport& kv, MemoryForecast::Kv& out) {
-  out.dtype = kv.dtype;
   out.bytes_per_token = kv.bytes_per_token;
   out.bytes_per_block = kv.bytes_per_block;
   out.state_bytes_per_sequence = kv.state_bytes_per_sequence;
@@ -124,16 +121,17 @@ MemoryForecast to_forecast(const Deployment& deployment, const MemoryReport& rep
   forecast.title = describe_title(*deployment.model, *deployment.gpu, gpus);
   forecast.model = describe_model(*deployment.model);
   forecast.gpu = describe_gpu(*deployment.gpu, deployment.model->dtype);
-  forecast.engine = fmt::format("{}, KV in {}, max_num_seqs {}, max_num_batched_tokens {}", memory.profile.name, report.kv.dtype,
+  forecast.engine = fmt::format("{}, KV in {}, max_num_seqs {}, max_num_batched_tokens {}", memory.profile.name, describe_kv_dtype(*deployment.model, report.kv),
                                 grouped(report.max_num_seqs), grouped(report.max_num_batched_tokens));
   forecast.cluster = fmt::format("TP {}, PP {}", memory.tensor_parallel_size, memory.pipeline_parallel_size);
   forecast.fits = report.status == MemoryStatus::ok;
   forecast.warnings = report.warnings;
   forecast.max_model_len = report.max_model_len;
   forecast.fits_max_model_len = report.fits_max_model_len;
-  if (!forecast.fits) forecast.message = report.message + "; " + what_would_fit(*deployment.model, *deployment.gpu, memory, report);
+  forecast.message = report.message;
   fill_weights(report.weights, forecast.weights);
   fill_kv(report.kv, forecast.kv);
+  forecast.kv.dtype = describe_kv_dtype(*deployment.model, report.kv);
   forecast.budget = budget_lines(report);
   fill_lines(deployment, report, forecast);
   if (!report.kv.scheme.empty()) forecast.assumptions.push_back({"KV cache: " + report.kv.scheme, memory.profile.name});

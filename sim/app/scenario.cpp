@@ -278,11 +278,11 @@ std::string short_name(std::string path) {
   return path;
 }
 
-/// A built-in scenario by its path or its short name.
+/// A built-in file by its path, a scenario also by its short name.
 const EmbeddedFile* find_embedded(const std::string& path) {
   for (const EmbeddedFile& file : embedded_files()) {
-    if (!file.path.starts_with(kScenarioFolder)) continue;
-    if (file.path == path || short_name(std::string(file.path)) == path) return &file;
+    if (file.path == path) return &file;
+    if (file.path.starts_with(kScenarioFolder) && short_name(std::string(file.path)) == path) return &file;
   }
   return nullptr;
 }

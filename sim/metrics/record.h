@@ -111,9 +111,11 @@ struct RequestRow {
   Tokens input;
   Tokens output;        // generated
   Tokens output_asked;  // what the request would generate uncut: the trace's own figure (0: as generated)
+  Tokens output_limit;  // max_tokens as the client sent it; 0: not given
   Tokens cached;        // prompt tokens taken from a prefix cache at first admission
   std::int32_t preemptions = 0;
   std::int32_t priority = 0;
+  std::uint32_t tenant = 0;
   const struct RequestDetails* details = nullptr;
 };
 

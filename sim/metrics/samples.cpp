@@ -193,6 +193,7 @@ std::vector<double> Samples::percentiles_ns(const std::vector<double>& percents)
   KVCAST_CHECK(std::is_sorted(percents.begin(), percents.end()));
   if (count_ == 0) return std::vector<double>(percents.size(), 0.0);
   std::vector<double> ranks;
+  ranks.reserve(percents.size());
   for (const double percent : percents) ranks.push_back(rank_of(percent, count_));
   if (!exact_) return histogram_.values_at_ranks(ranks);
 

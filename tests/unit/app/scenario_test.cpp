@@ -135,7 +135,7 @@ BOOST_AUTO_TEST_CASE(what_does_not_fit_says_what_would) {
                         [](const InputError& error) {
                           const std::string text = error.what();
                           return error.code() == ExitCode::infeasible && text.find("max_model_len ") != std::string::npos &&
-                                 text.find("tensor_parallel_size ") != std::string::npos && text.find("h100-sxm") != std::string::npos;
+                                 text.find("tensor_parallel_size ") != std::string::npos && text.find("gpu ") != std::string::npos;
                         });
   // Each way out is one: with the length that it names the deployment fits.
   MemoryOptions options = scenario.deployment.memory;
@@ -176,7 +176,7 @@ workload: {synthetic: {requests: 5, arrivals: {process: constant, rate: 1}, inpu
 }
 
 BOOST_AUTO_TEST_CASE(results_are_equal_for_any_number_of_threads) {
-  for (const std::string& router : {"round-robin", "least-loaded", "power-of-two"}) {
+  for (const char* router : {"round-robin", "least-loaded", "power-of-two"}) {
     const std::vector<Setting> settings = {{"cluster.replicas", "4"}, {"cluster.router", router}};
     const std::string once = simulated(read(kFormulaEngine, settings), 1);
     BOOST_TEST(once == simulated(read(kFormulaEngine, settings), 1));

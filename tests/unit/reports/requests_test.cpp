@@ -67,6 +67,8 @@ BOOST_AUTO_TEST_CASE(json_lines_carry_the_request_and_its_outcome) {
   RequestRow full = row_of(0);
   full.details = &details;
   full.priority = -1;
+  full.output_limit = Tokens{4096};
+  full.tenant = 5;
   RequestRow refused = row_of(1);
   refused.outcome = Outcome::rejected_too_long;
   refused.scheduled = refused.first_token = refused.last_token = kNever;
@@ -81,7 +83,7 @@ BOOST_AUTO_TEST_CASE(json_lines_carry_the_request_and_its_outcome) {
   using Json = nlohmann::json;
   BOOST_TEST(Json::parse(lines[0]) ==
              Json::parse(R"({"id": "a\"7\n", "arrival_us": 1200.125, "input_tokens": 812, "output_tokens": 64,
-    "input": [["ab", 600], ["7", 212]], "priority": -1, "session": "s1", "model": "m", "slo": "interactive",
+    "input": [["#00000000000000ab", 600], ["#0000000000000007", 212]], "priority": -1, "max_tokens": 4096, "tenant": "5", "session": "s1", "model": "m", "slo": "interactive",
     "queued_us": 1200.125, "scheduled_us": 1300, "first_token_us": 2000.5, "last_token_us": 9000,
     "cached_tokens": 16, "preemptions": 2, "outcome": "completed"})"));
   BOOST_TEST(lines[1] ==

@@ -1,0 +1,343 @@
+#include "hwmodels/roofline_ops.h"
+
+#include <cmath>
+
+#include "hwmodels/kv_layout.h"
+#include "hwmodels/weights.h"
+#include "sim/base/error.h"
+#include "sim/base/units.h"
+
+namespace kvcast {
+namespace {
+
+constexpr double kFinePerSecond = 1e9 * (1 << kFineBits);
+
+/// Builds the operators layer by layer, then scales equal ones.
+class OpBuilder {
+ public:
+  OpBuilder(const ModelSpec& model, const GpuSpec& gpu, const TimerOptions& options)
+      : model_(model), gpu_(gpu), options_(options), tp_(options.tensor_parallel_size), bytes_(model.dtype_bytes) {}
+
+  std::vector<Op> build() {
+    add_host();
+    add_embedding();
+    std::int64_t index = 0;
+    for (const LayerSpec& layer : model_.layers) add_layer(layer, index++);
+    add_elementwise("norms", 4 * model_.final_vectors * model_.hidden_size * bytes_);
+    add_head();
+    return std::move(ops_);
+  }
+
+ private:
+  [[nodiscard]] std::int64_t memory_time(double bytes) const { return fine(bytes / gpu_.bytes_per_s()); }
+  [[nodiscard]] static std::int64_t fine(double seconds) { return std::llround(seconds * kFinePerSecond); }
+  [[nodiscard]] std::string_view plain_dtype() const { return compute_dtype(WeightFormat::none, model_.dtype); }
+
+  /// Fills the times from the bytes and FLOP, and merges with an equal operator of another layer.
+  void add(Op op, std::string_view dtype) {
+    op.flop_per_s = gpu_.flop_per_s(dtype);
+    op.memory_fixed = memory_time(static_cast<double>(op.bytes_fixed));
+    op.memory_row = memory_time(static_cast<double>(op.bytes_row));
+    op.memory_side = memory_time(static_cast<double>(op.bytes_side));
+    op.compute_row = fine(static_cast<double>(op.flop_row) / op.flop_per_s);
+    merge(std::move(op));
+  }
+
+  void merge(Op op) {
+    for (std::size_t i = 0; i < ops_.size(); ++i) {
+      const Op& unit = units_[i];
+      const bool same = unit.name == op.name && unit.rows == op.rows && unit.window == op.window && unit.experts == op.experts && unit.top_k == op.top_k &&
+                        unit.bytes_fixed == op.bytes_fixed && unit.bytes_row == op.bytes_row && unit.bytes_side == op.bytes_side &&
+                        unit.flop_row == op.flop_row && unit.flop_per_s == op.flop_per_s && unit.memory_fixed == op.memory_fixed && unit.memory_row == op.memory_row;
+      if (!same) continue;
+      Op& sum = ops_[i];
+      sum.memory_fixed += op.memory_fixed;
+      sum.memory_row += op.memory_row;
+      sum.memory_side += op.memory_side;
+      sum.compute_row += op.compute_row;
+      sum.bytes_fixed += op.bytes_fixed;
+      sum.bytes_row += op.bytes_row;
+      sum.bytes_side += op.bytes_side;
+      sum.flop_row += op.flop_row;
+      return;
+    }
+    units_.push_back(op);
+    ops_.push_back(std::move(op));
+  }
+
+  void add_host() {
+    if (options_.host_overhead_us <= 0) return;
+    Op op;
+    op.name = "host";
+    op.rows = OpRows::fixed;
+    op.memory_bound = OpBound::host;
+    op.memory_fixed = fine(options_.host_overhead_us * 1e-6);
+    op.flop_per_s = gpu_.flop_per_s(plain_dtype());
+    merge(std::move(op));
+  }
+
+  void add_elementwise(const char* name, std::int64_t bytes_per_token) {
+    Op op;
+    op.name = name;
+    op.bytes_row = bytes_per_token;
+    if (bytes_per_token > 0) add(std::move(op), plain_dtype());
+  }
+
+  /// A GEMM on `rows`: its weights once, inputs and outputs per row.
+  void add_gemm(const char* name, OpRows rows, LinearRole role, std::int64_t in, std::int64_t out) {
+    const bool quantized = is_quantized(model_.quantization, role, index_);
+    const WeightFormat format = quantized ? model_.quantization.format : WeightFormat::none;
+    Op op;
+    op.name = name;
+    op.rows = rows;
+    op.bytes_fixed = linear_bytes(model_.quantization, format, {in, out, 1}, bytes_);
+    op.bytes_row = (in + out) * bytes_;
+    op.flop_row = 2 * in * out;
+    add(std::move(op), compute_dtype(format, model_.dtype));
+  }
+
+  /// A GEMM whose weights are never quantised.
+  void add_plain_gemm(const char* name, OpRows rows, std::int64_t in, std::int64_t out) {
+    Op op;
+    op.name = name;
+    op.rows = rows;
+    op.bytes_fixed = in * out * bytes_;
+    op.bytes_row = (in + out) * bytes_;
+    op.flop_row = 2 * in * out;
+    add(std::move(op), plain_dtype());
+  }
+
+  /// Ring all-reduce of one hidden state per token over the ranks: 2(t-1) hops, 2(t-1)/t of the bytes over a GPU's link.
+  void add_all_reduce() {
+    if (tp_ == 1) return;
+    Op op;
+    op.name = "all_reduce";
+    op.memory_bound = OpBound::link;
+    const auto ranks = static_cast<double>(tp_);
+    op.memory_fixed = fine(2 * (ranks - 1) * gpu_.link_latency_us * 1e-6);
+    op.memory_row = fine(2 * (ranks - 1) / ranks * static_cast<double>(model_.hidden_size * bytes_) / (gpu_.link_gb_per_s * 1e9));
+    op.flop_per_s = gpu_.flop_per_s(plain_dtype());
+    merge(std::move(op));
+  }
+
+  void add_embedding() { add_elementwise("embedding", 2 * model_.hidden_size * bytes_); }
+
+  /// The LM head on the sampled rows, the gathering of its parts, and one pass of the sampler over the fp32 logits.
+  void add_head() {
+    const std::int64_t padded = ceil_div(model_.vocab_size, 64) * 64;
+    add_plain_gemm("lm_head", OpRows::sampled, model_.hidden_size, padded / tp_);
+    if (tp_ > 1) {
+      Op gather;
+      gather.name = "logits_gather";
+      gather.rows = OpRows::sampled;
+      gather.memory_bound = OpBound::link;
+      gather.memory_fixed = fine(static_cast<double>(tp_ - 1) * gpu_.link_latency_us * 1e-6);
+      gather.memory_row = fine(static_cast<double>((tp_ - 1) * padded / tp_ * bytes_) / (gpu_.link_gb_per_s * 1e9));
+      gather.flop_per_s = gpu_.flop_per_s(plain_dtype());
+      merge(std::move(gather));
+    }
+    Op sampling;
+    sampling.name = "sampling";
+    sampling.rows = OpRows::sampled;
+    sampling.bytes_row = model_.vocab_size * (bytes_ + 4 + 4);  // read, widened to fp32, read again
+    add(std::move(sampling), plain_dtype());
+  }
+
+  void add_layer(const LayerSpec& layer, std::int64_t index) {
+    index_ = index;
+    switch (layer.kind) {
+      case LayerKind::full_attention:
+      case LayerKind::sliding_window:
+      case LayerKind::chunked_local:
+      case LayerKind::shared_kv: add_attention(layer); break;
+      case LayerKind::mla: add_mla(layer); break;
+      case LayerKind::recurrent: add_recurrent(layer.state); break;
+      case LayerKind::no_attention: break;
+    }
+    if (layer.kind != LayerKind::no_attention) add_all_reduce();
+    add_mlp(layer.mlp);
+    // Each norm reads an input and the residual and writes both.
+    add_elementwise("norms", 4 * (layer.norms + layer.residual_norms) * model_.hidden_size * bytes_);
+  }
+
+  /// Attention over a cache of `kv_bytes` per token; flop per query-key pair.
+  void add_decode_attention(std::int64_t window, std::int64_t kv_bytes, std::int64_t flop, std::int64_t query_bytes) {
+    Op op;
+    op.name = "decode_attention";
+    op.rows = OpRows::decode_context;
+    op.window = window;
+    op.bytes_row = options_.enable_kv_cache ? kv_bytes : 0;
+    op.bytes_side = query_bytes;
+    op.flop_row = flop;
+    add(std::move(op), plain_dtype());
+  }
+
+  void add_prefill_attention(std::int64_t window, std::int64_t kv_bytes, std::int64_t flop, std::int64_t query_bytes) {
+    Op op;
+    op.name = "prefill_attention";
+    op.rows = OpRows::prefill_pairs;
+    op.window = window;
+    op.bytes_row = options_.enable_kv_cache ? kv_bytes : 0;
+    op.bytes_side = query_bytes;
+    op.flop_row = flop;
+    add(std::move(op), plain_dtype());
+  }
+
+  void add_attention(const LayerSpec& layer) {
+    const AttentionShape& shape = layer.attention;
+    const std::int64_t heads = shape.heads / tp_;
+    const std::int64_t kv_heads = kv_heads_per_rank(shape.kv_heads, tp_);
+    const std::int64_t q_out = heads * shape.head_dim_k;
+    const std::int64_t kv_out = kv_heads * (shape.head_dim_k + shape.head_dim_v);
+    const std::int64_t projected = q_out * (shape.output_gate ? 2 : 1) + kv_out;
+    LayerSpec stored = layer;
+    stored.kind = LayerKind::full_attention;  // a layer that shares another's cache reads it as well
+    const std::int64_t kv_bytes = layer_bytes_per_token(stored, tp_, options_.kv_cache_dtype, bytes_);
+    add_gemm("qkv_proj", OpRows::tokens, LinearRole::attention, model_.hidden_size, projected);
+    const bool appends = options_.enable_kv_cache && layer.kind != LayerKind::shared_kv;
+    add_elementwise("rope_and_append", (2 * q_out + kv_out) * bytes_ + (appends ? kv_bytes : 0));
+    const std::int64_t flop = 2 * heads * (shape.head_dim_k + shape.head_dim_v);
+    const std::int64_t query_bytes = heads * (shape.head_dim_k + shape.head_dim_v) * bytes_;
+    add_decode_attention(shape.window, kv_bytes, flop, query_bytes);
+    add_prefill_attention(shape.window, kv_bytes, flop, query_bytes);
+    add_gemm("o_proj", OpRows::tokens, LinearRole::attention, heads * shape.head_dim_v, model_.hidden_size);
+  }
+
+  /// Decoding multiplies the absorbed matrices and attends in the latent space; prompt chunks expand their context to full heads.
+  void add_mla(const LayerSpec& layer) {
+    const MlaShape& mla = layer.mla;
+    const std::int64_t heads = mla.heads / tp_;
+    const std::int64_t kv_a = mla.kv_lora_rank + mla.rope_dim;
+    const std::int64_t q_out = heads * (mla.nope_dim + mla.rope_dim);
+    const std::int64_t kv_bytes = layer_bytes_per_token(layer, tp_, latent_dtype(mla), bytes_);
+    if (mla.q_lora_rank > 0) {
+      add_gemm("qkv_a_proj", OpRows::tokens, LinearRole::attention, model_.hidden_size, mla.q_lora_rank + kv_a);
+      add_gemm("q_b_proj", OpRows::tokens, LinearRole::attention, mla.q_lora_rank, q_out);
+    } else {
+      add_gemm("qkv_a_proj", OpRows::tokens, LinearRole::attention, model_.hidden_size, q_out + kv_a);
+    }
+    add_elementwise("rope_and_append", (2 * q_out + kv_a) * bytes_ + (options_.enable_kv_cache ? kv_bytes : 0));
+    add_plain_gemm("kv_b_proj", OpRows::latent_rows, mla.kv_lora_rank, heads * (mla.nope_dim + mla.v_dim));
+    if (mla.index_heads > 0) add_indexer(mla);
+    const std::int64_t latent_flop = 2 * heads * (kv_a + mla.kv_lora_rank);
+    const std::int64_t expanded_flop = 2 * heads * (mla.nope_dim + mla.rope_dim + mla.v_dim);
+    add_decode_attention(mla.index_topk, kv_bytes, latent_flop, heads * (kv_a + mla.kv_lora_rank) * bytes_);
+    add_prefill_attention(mla.index_topk, kv_bytes, expanded_flop, (q_out + heads * mla.v_dim) * bytes_);
+    if (mla.output_gate) add_gemm("attention_gate", OpRows::tokens, LinearRole::attention, model_.hidden_size, heads * mla.v_dim);
+    add_gemm("o_proj", OpRows::tokens, LinearRole::attention, heads * mla.v_dim, model_.hidden_size);
+  }
+
+  [[nodiscard]] KvDtype latent_dtype(const MlaShape& mla) const {
+    const KvDtype dtype = options_.kv_cache_dtype;
+    const bool fp8 = dtype == KvDtype::fp8_e4m3 || dtype == KvDtype::fp8_e5m2;
+    return fp8 && mla.index_topk > 0 ? KvDtype::fp8_ds_mla : dtype;
+  }
+
+  /// The sparse indexer scores every token of the context (in fp8) to choose index_topk of them.
+  void add_indexer(const MlaShape& mla) {
+    const std::int64_t key_bytes = mla.index_head_dim * kIndexBytesPerElement + kIndexScaleBytes;
+    add_gemm("indexer_proj", OpRows::tokens, LinearRole::attention, mla.q_lora_rank, mla.index_heads * mla.index_head_dim);
+    add_plain_gemm("indexer_keys", OpRows::tokens, model_.hidden_size, mla.index_head_dim + mla.index_heads);
+    for (const OpRows rows : {OpRows::decode_context, OpRows::prefill_pairs}) {
+      Op op;
+      op.name = "indexer_scores";
+      op.rows = rows;
+      op.bytes_row = key_bytes;
+      op.flop_row = 2 * mla.index_heads * mla.index_head_dim;
+      add(std::move(op), "fp8");
+    }
+  }
+
+  void add_recurrent(const RecurrentShape& state) {
+    const std::int64_t heads = state.heads / tp_;
+    const std::int64_t inner = state.family == StateFamily::mamba1 ? heads : heads * state.head_dim_v;
+    std::int64_t in_out = 0;  // outputs of the input projections
+    switch (state.family) {
+      case StateFamily::mamba1: in_out = 2 * inner; break;
+      case StateFamily::mamba2:
+        in_out = 2 * inner + 2 * (state.groups % tp_ == 0 ? state.groups / tp_ : 1) * state.head_dim_k + heads;
+        break;
+      case StateFamily::gated_delta_net: in_out = 2 * (state.key_heads / tp_) * state.head_dim_k + 2 * inner + 2 * heads; break;
+      case StateFamily::kimi_delta: in_out = 4 * inner + 2 * state.head_dim_v + heads; break;
+    }
+    add_gemm("state_in_proj", OpRows::tokens, LinearRole::state, model_.hidden_size, in_out);
+    Op update;
+    update.name = "state_update";
+    update.rows = OpRows::state_updates;
+    update.bytes_row = 2 * state_bytes(state, tp_, 0, bytes_, 0);
+    add(std::move(update), plain_dtype());
+    // Each token decays the state, adds an outer product and reads it out: three multiply-adds per element of the state.
+    Op scan;
+    scan.name = "state_scan";
+    scan.bytes_row = in_out * bytes_ + inner * bytes_;
+    scan.flop_row = 6 * heads * state.head_dim_k * state.head_dim_v;
+    add(std::move(scan), plain_dtype());
+    add_gemm("state_out_proj", OpRows::tokens, LinearRole::state, inner, model_.hidden_size);
+  }
+
+  void add_mlp(const MlpShape& mlp) {
+    const std::int64_t ups = mlp.gated ? 2 : 1;
+    const std::int64_t hidden = model_.hidden_size;
+    const auto add_dense = [&](const char* up, const char* down, LinearRole role, std::int64_t inner) {
+      add_gemm(up, OpRows::tokens, role, hidden, ups * inner);
+      add_elementwise("activation", (ups + 1) * inner * bytes_);
+      add_gemm(down, OpRows::tokens, role, inner, hidden);
+    };
+    if (mlp.intermediate > 0) add_dense("gate_up_proj", "down_proj", LinearRole::dense_mlp, mlp.intermediate / tp_);
+    if (mlp.experts > 0) {
+      add_plain_gemm("router", OpRows::tokens, hidden, mlp.experts);
+      if (mlp.shared_intermediate > 0) {
+        add_dense("shared_expert_up", "shared_expert_down", LinearRole::shared_expert, mlp.shared_intermediate / tp_);
+      }
+      if (mlp.expert_hidden > 0) add_plain_gemm("latent_proj", OpRows::tokens, hidden, 2 * mlp.expert_hidden);
+      add_experts(mlp, ups);
+    }
+    if (mlp.intermediate > 0 || mlp.experts > 0) add_all_reduce();
+  }
+
+  /// Routed experts: weights of the distinct experts that the step's tokens touch, top_k rows per token. Whole experts spread over the
+  /// ranks move and compute the same as slices of all experts on each, on average.
+  void add_experts(const MlpShape& mlp, std::int64_t ups) {
+    const std::int64_t hidden = mlp.expert_hidden > 0 ? mlp.expert_hidden : model_.hidden_size;
+    const std::int64_t inner = mlp.expert_intermediate / tp_;
+    const bool quantized = is_quantized(model_.quantization, LinearRole::expert, index_);
+    const WeightFormat format = quantized ? model_.quantization.format : WeightFormat::none;
+    const auto add_part = [&](const char* name, std::int64_t in, std::int64_t out) {
+      Op op;
+      op.name = name;
+      op.experts = mlp.experts;
+      op.top_k = mlp.top_k;
+      op.bytes_fixed = linear_bytes(model_.quantization, format, {in, out, 1}, bytes_);  // of one expert
+      op.bytes_row = mlp.top_k * (in + out) * bytes_;
+      op.flop_row = mlp.top_k * 2 * in * out;
+      add(std::move(op), compute_dtype(format, model_.dtype));
+    };
+    add_part("experts_up", hidden, ups * inner);
+    add_elementwise("activation", mlp.top_k * (ups + 1) * inner * bytes_);
+    add_part("experts_down", inner, hidden);
+  }
+
+  const ModelSpec& model_;
+  const GpuSpec& gpu_;
+  const TimerOptions& options_;
+  std::int64_t tp_;
+  std::int64_t bytes_;
+  std::int64_t index_ = 0;
+  std::vector<Op> units_;  // one layer's
+  std::vector<Op> ops_;    // summed over the layers
+};
+
+}  // namespace
+
+std::vector<Op> make_roofline_ops(const ModelSpec& model, const GpuSpec& gpu, const TimerOptions& options) {
+  if (!model.weights_refused.empty()) {
+    throw InputError(model.source + ": step times need the weights, which cannot be counted: " + model.weights_refused, ExitCode::bad_data);
+  }
+  check_split(model, {options.tensor_parallel_size, 1, false, {}});
+  if (options.tensor_parallel_size > 1 && gpu.link_gb_per_s <= 0) {
+    throw InputError("tensor_parallel_size: " + gpu.name + " has no link_gb_per_s, which the all-reduces need");
+  }
+  return OpBuilder(model, gpu, options).build();
+}
+
+}  // namespace kvcast

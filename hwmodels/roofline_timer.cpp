@@ -1,0 +1,315 @@
+#include "hwmodels/roofline_timer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "hwmodels/roofline_ops.h"
+#include "sim/base/error.h"
+#include "sim/base/units.h"
+
+namespace kvcast {
+namespace {
+
+// Costs saturate here (2^62 of 2^-20 ns is 73 minutes): shapes beyond have no meaning, and sums stay within 64 bits.
+constexpr std::int64_t kCostMax = std::int64_t{1} << 62;
+constexpr std::int64_t kExpertTable = 4096;  // tokens; beyond, every expert is taken to be touched
+
+std::int64_t saturate(Int128 value) { return value > kCostMax ? kCostMax : static_cast<std::int64_t>(value); }
+
+/// What an operator of one shape costs, in 64 bits where the counts are known to fit, else in 128.
+template <class Int>
+struct Cost {
+  Int memory = 0;
+  Int compute = 0;
+  Int bytes = 0;
+  Int flop = 0;
+  [[nodiscard]] Int time() const { return std::max(memory, compute); }
+};
+
+/// A linear function of the context sum.
+struct Line {
+  Int128 base = 0;
+  Int128 slope = 0;
+  [[nodiscard]] Int128 at(std::int64_t context) const { return base + slope * context; }
+};
+
+/// The numbers of an Op, close together, with what construction can precompute of its experts.
+struct TimedOp {
+  explicit TimedOp(const Op& op);
+
+  OpRows rows;
+  std::int64_t window;
+  std::int64_t memory_fixed, memory_row, memory_side, compute_row;
+  std::int64_t bytes_fixed, bytes_row, bytes_side, flop_row;
+  std::vector<std::int64_t> expert_memory;  // by tokens, 2^-20 ns; empty: no experts
+  std::vector<std::int64_t> expert_bytes;
+};
+
+/// Fills tables of a cost of one expert times the expected number of distinct experts that a number of tokens touch when each picks top_k
+/// of them uniformly.
+void fill_expert_tables(const Op& op, TimedOp& timed) {
+  const double missed = 1.0 - static_cast<double>(op.top_k) / static_cast<double>(op.experts);
+  double untouched = 1;
+  for (std::int64_t tokens = 0; tokens <= kExpertTable; ++tokens) {
+    const double distinct = static_cast<double>(op.experts) * (tokens == kExpertTable ? 1 : 1 - untouched);
+    timed.expert_memory.push_back(std::llround(distinct * static_cast<double>(op.memory_fixed)));
+    timed.expert_bytes.push_back(std::llround(distinct * static_cast<double>(op.bytes_fixed)));
+    untouched *= missed;
+  }
+  timed.memory_fixed = timed.bytes_fixed = 0;
+}
+
+TimedOp::TimedOp(const Op& op)
+    : rows(op.rows),
+      window(op.window),
+      memory_fixed(op.memory_fixed),
+      memory_row(op.memory_row),
+      memory_side(op.memory_side),
+      compute_row(op.compute_row),
+      bytes_fixed(op.bytes_fixed),
+      bytes_row(op.bytes_row),
+      bytes_side(op.bytes_side),
+      flop_row(op.flop_row) {
+  if (op.experts > 0) fill_expert_tables(op, *this);
+}
+
+/// min(value, times * window) with 0 as no window.
+std::int64_t bounded(std::int64_t value, std::int64_t times, std::int64_t window) {
+  if (window == 0) return value;
+  const Int128 bound = static_cast<Int128>(times) * window;
+  return bound < value ? static_cast<std::int64_t>(bound) : value;
+}
+
+template <class Int>
+Cost<Int> linear_cost(const TimedOp& op, std::int64_t memory_rows, std::int64_t side, std::int64_t compute_rows) {
+  Cost<Int> cost;
+  cost.memory = Int{op.memory_row} * memory_rows + Int{op.memory_side} * side + op.memory_fixed;
+  cost.bytes = Int{op.bytes_row} * memory_rows + Int{op.bytes_side} * side + op.bytes_fixed;
+  cost.compute = Int{op.compute_row} * compute_rows;
+  cost.flop = Int{op.flop_row} * compute_rows;
+  return cost;
+}
+
+/// Rows that a simple operator works on.
+std::int64_t rows_of(const TimedOp& op, const StepShape& shape) {
+  switch (op.rows) {
+    case OpRows::fixed: return 1;
+    case OpRows::tokens: return shape.tokens;
+    case OpRows::sampled: return shape.sampled;
+    case OpRows::state_updates: return shape.decode_seqs + shape.prefill_seqs;
+    case OpRows::latent_rows: return shape.decode_seqs + shape.prefill_context;
+    case OpRows::decode_context:
+    case OpRows::prefill_pairs: break;
+  }
+  check_failed("attention has no plain rows", __FILE__, __LINE__);
+}
+
+template <class Int>
+Cost<Int> cost_of(const TimedOp& op, const StepShape& shape) {
+  if (op.rows == OpRows::decode_context) {
+    if (shape.decode_seqs == 0 && shape.decode_context == 0) return {};
+    const std::int64_t context = bounded(shape.decode_context, shape.decode_seqs, op.window);
+    return linear_cost<Int>(op, context, shape.decode_seqs, context);
+  }
+  if (op.rows == OpRows::prefill_pairs) {
+    if (shape.prefill_context == 0 && shape.prefill_pairs == 0) return {};
+    // A windowed chunk reads its own tokens and one window before them.
+    std::int64_t context = shape.prefill_context;
+    if (op.window > 0) {
+      const Int128 reach = static_cast<Int128>(shape.prefill_seqs) * op.window + shape.tokens;
+      if (reach < context) context = static_cast<std::int64_t>(reach);
+    }
+    return linear_cost<Int>(op, context, std::min(shape.tokens, shape.prefill_context), bounded(shape.prefill_pairs, shape.tokens, op.window));
+  }
+  const std::int64_t rows = rows_of(op, shape);
+  if (rows == 0) return {};
+  Cost<Int> cost = linear_cost<Int>(op, rows, 0, rows);
+  if (!op.expert_memory.empty()) {
+    const auto at = static_cast<std::size_t>(std::min(rows, kExpertTable));
+    cost.memory += op.expert_memory[at];
+    cost.bytes += op.expert_bytes[at];
+  }
+  return cost;
+}
+
+/// Counts up to which 64-bit sums over all operators cannot overflow.
+struct SafeCounts {
+  std::int64_t rows = kCostMax;
+  std::int64_t context = kCostMax;
+  std::int64_t pairs = kCostMax;
+
+  void lower(const TimedOp& op, std::int64_t share) {
+    const std::int64_t memory = std::max({op.memory_row, op.bytes_row, std::int64_t{1}});
+    const std::int64_t compute = std::max({op.compute_row, op.flop_row, std::int64_t{1}});
+    const std::int64_t side = std::max({op.memory_side, op.bytes_side, std::int64_t{1}});
+    rows = std::min(rows, share / side);
+    if (op.rows == OpRows::prefill_pairs) {
+      context = std::min(context, share / memory);
+      pairs = std::min(pairs, share / compute);
+    } else if (op.rows == OpRows::decode_context || op.rows == OpRows::latent_rows) {
+      context = std::min(context, share / std::max(memory, compute));
+    } else {
+      rows = std::min(rows, share / std::max(memory, compute));
+    }
+  }
+
+  [[nodiscard]] bool hold(const StepShape& shape) const {
+    return shape.tokens <= rows && shape.sampled <= rows && shape.decode_seqs + shape.prefill_seqs <= rows &&
+           shape.decode_context + shape.prefill_context + shape.decode_seqs <= context && shape.prefill_pairs <= pairs;
+  }
+};
+
+class DatasheetTimer final : public RooflineTimer {
+ public:
+  DatasheetTimer(std::vector<Op> ops, const GpuSpec& gpu) : gpu_(gpu), names_(std::move(ops)) {
+    // A product of counts and coefficients has at most four parts; what does not grow with the shape takes the other half.
+    const std::int64_t share = kCostMax / (8 * static_cast<std::int64_t>(names_.size()) + 1);
+    for (const Op& op : names_) {
+      ops_.emplace_back(op);
+      safe_.lower(ops_.back(), share);
+    }
+  }
+
+  [[nodiscard]] StepCost step(const StepShape& shape) const override {
+    return safe_.hold(shape) ? sum<std::int64_t>(shape) : sum<Int128>(shape);
+  }
+
+  [[nodiscard]] DecodeLine decode(std::int64_t seqs, std::int64_t context) const override {
+    StepShape shape;
+    shape.tokens = shape.sampled = shape.decode_seqs = seqs;
+    Line time, bytes, flop;
+    std::int64_t context_max = std::numeric_limits<std::int64_t>::max();
+    for (const TimedOp& timed : ops_) {
+      if (timed.rows == OpRows::decode_context) {
+        add_attention(timed, seqs, context, time, bytes, flop, context_max);
+      } else {
+        const auto cost = cost_of<Int128>(timed, shape);
+        time.base += cost.time();
+        bytes.base += cost.bytes;
+        flop.base += cost.flop;
+      }
+    }
+    return clamp_line(time, bytes, flop, context, context_max);
+  }
+
+  [[nodiscard]] std::vector<OpCost> breakdown(const StepShape& shape) const override {
+    std::vector<OpCost> costs;
+    std::vector<Int128> longest;  // of the operators under one name: it names the bound
+    for (std::size_t i = 0; i < ops_.size(); ++i) {
+      const Op& op = names_[i];
+      const auto cost = cost_of<Int128>(ops_[i], shape);
+      if (cost.time() == 0) continue;
+      auto at = std::find_if(costs.begin(), costs.end(), [&](const OpCost& known) { return known.name == op.name; });
+      if (at == costs.end()) {
+        costs.push_back({op.name});
+        longest.push_back(-1);
+        at = costs.end() - 1;
+      }
+      at->bytes = saturate(static_cast<Int128>(at->bytes) + cost.bytes);
+      at->flop = saturate(static_cast<Int128>(at->flop) + cost.flop);
+      at->time = FineDuration{saturate(static_cast<Int128>(at->time.count()) + cost.time())};
+      Int128& most = longest[static_cast<std::size_t>(at - costs.begin())];
+      if (cost.time() <= most) continue;
+      most = cost.time();
+      at->bound = cost.compute > cost.memory ? OpBound::compute : op.memory_bound;
+      at->ridge = op.flop_per_s / gpu_.bytes_per_s();
+    }
+    for (OpCost& cost : costs) {
+      if (cost.bytes > 0) cost.intensity = static_cast<double>(cost.flop) / static_cast<double>(cost.bytes);
+    }
+    return costs;
+  }
+
+  [[nodiscard]] std::string description() const override { return "datasheet roofline of " + gpu_.title + ", uncalibrated"; }
+
+ private:
+  template <class Int>
+  [[nodiscard]] StepCost sum(const StepShape& shape) const {
+    Int time = 0, bytes = 0, flop = 0;
+    for (const TimedOp& op : ops_) {
+      const Cost<Int> cost = cost_of<Int>(op, shape);
+      time += cost.time();
+      bytes += cost.bytes;
+      flop += cost.flop;
+    }
+    return {FineDuration{saturate(time)}, saturate(bytes), saturate(flop)};
+  }
+
+  /// Adds decode attention as the line that holds at `context`, and lowers context_max to where it stops holding: at the window, or where
+  /// memory and compute change places.
+  static void add_attention(const TimedOp& op, std::int64_t seqs, std::int64_t context, Line& time, Line& bytes, Line& flop, std::int64_t& context_max) {
+    const Int128 window_sum = op.window == 0 ? std::numeric_limits<std::int64_t>::max() : static_cast<Int128>(seqs) * op.window;
+    if (seqs == 0 && context == 0) {
+      context_max = 0;
+      return;
+    }
+    Line memory{static_cast<Int128>(op.memory_side) * seqs + op.memory_fixed, op.memory_row};
+    Line compute{0, op.compute_row};
+    Line moved{static_cast<Int128>(op.bytes_side) * seqs + op.bytes_fixed, op.bytes_row};
+    Line computed{0, op.flop_row};
+    if (context >= window_sum) {  // every sequence is taken to fill its window: constant from here on
+      for (Line* line : {&memory, &compute, &moved, &computed}) *line = {line->base + line->slope * window_sum, 0};
+    } else if (window_sum < context_max) {
+      context_max = static_cast<std::int64_t>(window_sum);
+    }
+    const Int128 at_memory = memory.at(context), at_compute = compute.at(context);
+    const bool by_memory = at_memory > at_compute || (at_memory == at_compute && memory.slope >= compute.slope);
+    const Line& upper = by_memory ? memory : compute;
+    const Line& lower = by_memory ? compute : memory;
+    if (lower.slope > upper.slope) {
+      const Int128 crossing = (upper.base - lower.base) / (lower.slope - upper.slope);
+      if (crossing < context_max) context_max = static_cast<std::int64_t>(crossing);
+    }
+    for (const auto& [sum, part] : {std::pair<Line*, const Line*>{&time, &upper}, {&bytes, &moved}, {&flop, &computed}}) {
+      sum->base += part->base;
+      sum->slope += part->slope;
+    }
+  }
+
+  /// Ends the line where a value would reach the saturation; beyond it everything is constant.
+  static DecodeLine clamp_line(const Line& time, const Line& bytes, const Line& flop, std::int64_t context, std::int64_t context_max) {
+    DecodeLine line;
+    line.context_max = context_max;
+    const auto clamp = [&](const Line& value, std::int64_t& base, std::int64_t& slope) {
+      if (value.at(context) >= kCostMax) {
+        base = kCostMax;
+        slope = 0;
+        return;
+      }
+      base = static_cast<std::int64_t>(value.base);
+      slope = static_cast<std::int64_t>(value.slope);
+      if (value.slope > 0) line.context_max = std::min(line.context_max, static_cast<std::int64_t>((kCostMax - value.base) / value.slope));
+    };
+    std::int64_t time_base = 0, time_slope = 0;
+    clamp(time, time_base, time_slope);
+    clamp(bytes, line.base.hbm_bytes, line.per_context_token.hbm_bytes);
+    clamp(flop, line.base.flop, line.per_context_token.flop);
+    line.base.time = FineDuration{time_base};
+    line.per_context_token.time = FineDuration{time_slope};
+    return line;
+  }
+
+  GpuSpec gpu_;
+  std::vector<Op> names_;
+  std::vector<TimedOp> ops_;  // the same, in the same order
+  SafeCounts safe_;
+};
+
+}  // namespace
+
+std::string_view to_string(OpBound bound) {
+  switch (bound) {
+    case OpBound::memory: return "memory";
+    case OpBound::compute: return "compute";
+    case OpBound::link: return "link";
+    case OpBound::host: return "host";
+  }
+  return "";
+}
+
+std::unique_ptr<RooflineTimer> make_roofline_timer(const ModelSpec& model, const GpuSpec& gpu, const TimerOptions& options) {
+  return std::make_unique<DatasheetTimer>(make_roofline_ops(model, gpu, options), gpu);
+}
+
+}  // namespace kvcast

@@ -1,0 +1,197 @@
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <memory>
+
+#include "reports/format.h"
+#include "sim/app/commands.h"
+#include "sim/app/options.h"
+#include "sim/app/outputs.h"
+#include "sim/app/scenario.h"
+#include "sim/base/text.h"
+#include "workloads/trace_fit.h"
+#include "workloads/trace_format.h"
+#include "workloads/trace_stats.h"
+
+namespace kvcast {
+namespace {
+
+struct Options {
+  std::string file;
+  std::string format;
+  std::vector<std::string> settings;
+  std::string seed;
+  std::string out = "-";
+  std::string bands, profile_window;
+  bool json = false;
+};
+
+bool is_yaml(const std::string& path) { return path.ends_with(".yaml") || path.ends_with(".yml"); }
+
+std::uint64_t seed_of(const Options& options) {
+  if (options.seed.empty()) return 1;
+  return static_cast<std::uint64_t>(parse_integer("--seed", options.seed, 0, std::numeric_limits<std::int64_t>::max()));
+}
+
+/// A trace file, with its `workload.trace` keys from the command line.
+WorkloadSetup open_trace(const Options& options) {
+  Config root = Config::empty("command line");
+  root.set("workload.trace.path", yaml_scalar(options.file));
+  if (!options.format.empty()) {
+    (void)trace_formats().find(options.format, "--format");
+    root.set("workload.trace.format", yaml_scalar(options.format));
+  }
+  for (const Setting& setting : parse_settings(options.settings)) root.set("workload.trace." + setting.path, setting.value);
+  Config workload = root.child("workload");
+  WorkloadSetup setup = make_workload(workload, seed_of(options), "");
+  root.finish();
+  return setup;
+}
+
+/// The `workload:` section of a scenario or of a file that `kvcast trace fit` wrote.
+WorkloadSetup open_section(const Options& options) {
+  ScenarioText text = open_scenario(options.file, parse_settings(options.settings));
+  if (!text.config.has("workload")) throw InputError(text.path + ": there is no workload: section in it");
+  const auto seed = text.config.get_int("seed", {0, std::numeric_limits<std::int64_t>::max()}, 1);
+  Config workload = text.config.child("workload");
+  WorkloadSetup setup = make_workload(workload, options.seed.empty() ? static_cast<std::uint64_t>(seed) : seed_of(options), text.folder);
+  workload.finish();
+  return setup;
+}
+
+WorkloadSetup open_workload(const Options& options) {
+  return is_yaml(options.file) && options.format.empty() ? open_section(options) : open_trace(options);
+}
+
+/// Calls `write` with a stream to the output file, or to standard output.
+void write_to(const std::string& path, const std::function<void(std::ostream&)>& write) {
+  OutputFile out(path);
+  if (path == "-") {
+    write(std::cout);
+    std::cout.flush();
+    if (!std::cout) throw InputError("standard output: cannot be written");
+    return;
+  }
+  std::ofstream file(out.write_path(), std::ios::binary);
+  write(file);
+  file.close();
+  if (!file) throw InputError(path + ": cannot be written");
+  out.commit();
+}
+
+std::string name_of(const Options& options) { return std::filesystem::path(options.file).filename().string(); }
+
+ExitCode stats(const Options& options) {
+  const WorkloadSetup setup = open_workload(options);
+  const TraceStats stats = trace_stats(*setup.make_source());
+  write_to(options.out, [&](std::ostream& out) {
+    options.json ? write_stats_json(stats, name_of(options), out) : write_stats(stats, name_of(options), out);
+  });
+  return ExitCode::fine;
+}
+
+ExitCode fit(const Options& options) {
+  FitOptions fit_options;
+  if (!options.bands.empty()) {
+    fit_options.bands = static_cast<std::size_t>(parse_integer("--bands", options.bands, 1, 1000));
+  }
+  if (!options.profile_window.empty()) {
+    const std::optional<double> window = parse_real(options.profile_window);
+    if (!window || *window < 1e-3) {
+      throw InputError("--profile-window: " + kvcast::quoted(options.profile_window) + " is given, a number of seconds of at least 0.001 is needed");
+    }
+    fit_options.profile_window_s = *window;
+  }
+  const WorkloadSetup setup = open_workload(options);
+  const WorkloadFit result = fit_workload(setup, fit_options);
+  write_to(options.out, [&](std::ostream& out) { write_fit(result, setup, out); });
+  return ExitCode::fine;
+}
+
+ExitCode write_as_trace(const WorkloadSetup& setup, const Options& options) {
+  std::int64_t requests = 0;
+  write_to(options.out, [&](std::ostream& out) { requests = write_requests(*setup.make_source(), out); });
+  std::fprintf(stderr, "kvcast: %s requests written\n", grouped(requests).c_str());
+  return ExitCode::fine;
+}
+
+void add_file(CLI::App* app, const std::shared_ptr<Options>& options, const char* help) {
+  app->add_option("file", options->file, help)->type_name("FILE");
+}
+
+void add_trace_options(CLI::App* app, const std::shared_ptr<Options>& options) {
+  std::string formats;
+  for (const std::string& name : trace_formats().names()) formats += (formats.empty() ? "" : ", ") + name;
+  app->add_option("--format", options->format, "One of " + formats + " (default: told by the content)")->type_name("NAME");
+  app->add_option("--set", options->settings, "A key of workload.trace as path=value: --set limit=1000 (repeatable)")->type_name("KEY=VALUE")->expected(1)->take_all();
+  app->add_option("--seed", options->seed, "Seed of what a format has to draw (default: 1)")->type_name("N");
+}
+
+void add_out(CLI::App* app, const std::shared_ptr<Options>& options, const char* what) {
+  app->add_option("--out", options->out, std::string("Where to write ") + what + " (default: -, standard output)")->type_name("FILE");
+}
+
+/// The command's function once the file is known to be named.
+std::function<ExitCode()> with_file(const std::shared_ptr<Options>& options, const char* command, ExitCode (*run)(const Options&)) {
+  return [options, command, run] {
+    if (options->file.empty()) throw InputError(fmt::format("kvcast trace {} needs a FILE; see kvcast trace {} --help", command, command));
+    return run(*options);
+  };
+}
+
+Command add_stats(CLI::App& parent) {
+  auto options = std::make_shared<Options>();
+  CLI::App* app = parent.add_subcommand("stats", "Lengths, arrivals, sessions and shared prefixes of a trace");
+  add_file(app, options, "A trace (plain, .gz or .zst), or a YAML file with a workload: section");
+  add_trace_options(app, options);
+  app->add_flag("--json", options->json, "As one JSON object");
+  add_out(app, options, "them");
+  return {app, with_file(options, "stats", stats), {}};
+}
+
+Command add_fit(CLI::App& parent) {
+  auto options = std::make_shared<Options>();
+  CLI::App* app = parent.add_subcommand("fit", "Fit quantile tables and an arrival process; writes a workload: section");
+  add_file(app, options, "A trace (plain, .gz or .zst), or a YAML file with a workload: section");
+  add_trace_options(app, options);
+  app->add_option("--bands", options->bands, "Bands of input lengths, each with its own output lengths (default: 20; 1: independent)")->type_name("N");
+  app->add_option("--profile-window", options->profile_window, "Fit the rate by windows of this length (default: one rate)")->type_name("SECONDS");
+  add_out(app, options, "the YAML");
+  return {app, with_file(options, "fit", fit), {}};
+}
+
+Command add_convert(CLI::App& parent) {
+  auto options = std::make_shared<Options>();
+  CLI::App* app = parent.add_subcommand("convert", "Rewrite a trace as kvcast's own JSON lines");
+  add_file(app, options, "A trace (plain, .gz or .zst)");
+  add_trace_options(app, options);
+  add_out(app, options, "the requests");
+  return {app, with_file(options, "convert", [](const Options& o) { return write_as_trace(open_trace(o), o); }), {}};
+}
+
+Command add_generate(CLI::App& parent) {
+  auto options = std::make_shared<Options>();
+  options->file = "default";
+  CLI::App* app = parent.add_subcommand("generate", "Write the requests of a scenario's workload: section as kvcast's own JSON lines");
+  add_file(app, options, "A scenario, what kvcast trace fit wrote, or a built-in scenario (default: default)");
+  app->add_option("--set", options->settings, "Change a value, as path=value: --set workload.synthetic.requests=100 (repeatable)")->type_name("A.B=C")->expected(1)->take_all();
+  app->add_option("--seed", options->seed, "Seed of all randomness (default: the scenario's, else 1)")->type_name("N");
+  add_out(app, options, "the requests");
+  return {app, [options] { return write_as_trace(open_section(*options), *options); }, {}};
+}
+
+}  // namespace
+
+Command add_trace(CLI::App& root) {
+  CLI::App* app = root.add_subcommand("trace", "Look at request traces, fit them, convert them, make them");
+  return {app, {}, {add_stats(*app), add_fit(*app), add_convert(*app), add_generate(*app)}};
+}
+
+}  // namespace kvcast
