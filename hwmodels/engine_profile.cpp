@@ -60,6 +60,7 @@ EngineProfile read_profile(const EmbeddedFile& file, const GpuSpec& gpu) {
   profile.token_formula = config.get_choice("token_formula", {"concurrency", "blocks_per_groups"}, "concurrency") == "concurrency"
                               ? TokenFormula::concurrency
                               : TokenFormula::blocks_per_groups;
+  profile.mxfp4_backend = config.get_choice("mxfp4_backend", {"triton", "marlin"}, "triton");
   profile.scheduler = config.get_string("scheduler");
   profile.allocator = config.get_string("allocator");
   profile.host_overhead_us = config.get_real("host_overhead_us", {0, 1e6});

@@ -46,6 +46,7 @@ struct EngineProfile {
   bool state_checkpoints = false;          // recurrent layers hold one more block for a prefill checkpoint (KV rule 26)
   SamplerKernel sampler = SamplerKernel::fused;
   TokenFormula token_formula = TokenFormula::concurrency;
+  std::string mxfp4_backend;               // kernel of MXFP4 experts on GPUs that have a choice: "triton" or "marlin"; decides their padding
   std::string scheduler;                   // name in the catalogue of schedulers
   std::string allocator;
   double host_overhead_us = 0;             // per step, not hidden behind the GPU

@@ -103,10 +103,11 @@ std::vector<BudgetItem> memory_budget(const ModelSpec& model, const GpuSpec& gpu
   }
   if (report.weights.draft_bytes > 0) add("drafter", -report.weights.draft_bytes, "formula: the drafter's parameters without those it shares");
   const ActivationPeak peak = activation_peak(model, options, report.max_num_batched_tokens, report.max_num_seqs);
-  add("activations", -peak.bytes(),
-      peak.sampler_bytes > peak.forward_bytes
-          ? fmt::format("formula: logits and sampling of {} sequences in the profiling run", std::min(report.max_num_seqs, report.max_num_batched_tokens))
-          : fmt::format("formula: widest layer of a profiling run of {} tokens", report.max_num_batched_tokens));
+  std::string cause = peak.sampler_bytes > peak.forward_bytes
+                          ? fmt::format("formula: logits and sampling of {} sequences in the profiling run", std::min(report.max_num_seqs, report.max_num_batched_tokens))
+                          : fmt::format("formula: widest layer of a profiling run of {} tokens", report.max_num_batched_tokens);
+  if (model.vision.heads > 0) cause += "; the vision encoder's own run is not counted";
+  add("activations", -peak.bytes(), std::move(cause));
   const double non_torch = kNonTorchGib + kNonTorchGibPerRank * static_cast<double>(options.tensor_parallel_size);
   add("non_torch", -gib_bytes(non_torch), "assumption: 0.15 GiB and 0.12 GiB per tensor-parallel rank, from published vLLM logs");
   if (options.profile.subtracts_cuda_graphs && !options.enforce_eager) {

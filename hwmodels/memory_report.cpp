@@ -89,14 +89,21 @@ void fill_kv(const KvLayout& layout, const KvCapacity& capacity, const KvOptions
   fill_groups(layout, kv, max_model_len, report);
 }
 
-WeightsReport fill_weights(const ModelSpec& model, const MemoryOptions& options) {
+/// The kernel of MXFP4 experts: GPUs before compute capability 9 only have Marlin's.
+std::string moe_backend(const GpuSpec& gpu, const MemoryOptions& options) {
+  constexpr double kHopper = 9;
+  if (!options.moe_backend.empty()) return options.moe_backend;
+  return gpu.compute_capability < kHopper ? "marlin" : options.profile.mxfp4_backend;
+}
+
+WeightsReport fill_weights(const ModelSpec& model, const GpuSpec& gpu, const MemoryOptions& options) {
   WeightsReport report;
   report.refused = model.weights_refused;
   if (!report.refused.empty()) return report;
   const ParameterCount parameters = count_parameters(model);
   report.parameters = parameters.total;
   report.parameters_active = parameters.active;
-  const WeightSplit split{options.tensor_parallel_size, options.pipeline_parallel_size, options.enable_expert_parallel, options.moe_backend};
+  const WeightSplit split{options.tensor_parallel_size, options.pipeline_parallel_size, options.enable_expert_parallel, moe_backend(gpu, options)};
   for (std::int64_t stage = 0; stage < split.pipeline_parallel; ++stage) {
     const StageWeights weights = count_weights(model, split, stage);
     if (weights.parts.total() <= report.bytes_per_rank) continue;
@@ -129,7 +136,7 @@ MemoryReport evaluate(const ModelSpec& model, const GpuSpec& gpu, const MemoryOp
   check_context_parallel(model, options);
   const KvOptions kv = kv_options(model, options, report);
   const KvLayout layout = make_kv_layout(model, kv);
-  report.weights = fill_weights(model, options);
+  report.weights = fill_weights(model, gpu, options);
   if (options.available_kv_bytes) {
     report.available_kv_bytes = *options.available_kv_bytes;
   } else {

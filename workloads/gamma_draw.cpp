@@ -13,10 +13,9 @@ GammaDraw::GammaDraw(double shape)
 }
 
 double GammaDraw::operator()(RandomStream& stream) const {
-  constexpr double kHalfStep = 0x1p-54;  // uniform() is a multiple of 2^-53: half a step off 0
   double v = 0;
   while (true) {
-    const double x = normal_quantile(stream.uniform() + kHalfStep);
+    const double x = normal_from_uniform(stream.uniform());
     const double root = 1 + c_ * x;
     if (root <= 0) continue;
     v = root * root * root;

@@ -100,7 +100,7 @@ class LineParser {
         break;
       case kN:
       case kBeamWidth:
-        static_cast<void>(json_.count(value, key, 1, 1));
+        read_only_one(value, key);
         break;
       case kMaxTokens:
         request.output_limit = Tokens{json_.count(value, key, 1, kTokensMax)};
@@ -140,6 +140,11 @@ class LineParser {
       json_.wrong(at, key, "a whole number from -2147483648 to 2147483647");
     }
     return static_cast<std::int32_t>(number);
+  }
+
+  void read_only_one(JsonValue& value, std::string_view key) {
+    const char* at = json_.place(value);
+    if (json_.count(value, key, 1, INT32_MAX) != 1) json_.fail(at, std::string(key) + ": only 1 is simulated");
   }
 
   /// [["sys", 600], ["u7", 212]]

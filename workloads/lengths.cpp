@@ -71,8 +71,7 @@ std::int64_t LengthModel::at(double u) const {
             return std::min(range.low + static_cast<std::int64_t>(u * values), range.high);
           },
           [u](const Lognormal& form) {
-            constexpr double kSmallest = 0x1p-54;  // u is a multiple of 2^-53: half a step off both ends
-            const double z = normal_quantile(u + kSmallest);
+            const double z = normal_from_uniform(u);
             return rounded(std::min(form.mean * portable_exp(form.sigma * z - 0.5 * form.sigma * form.sigma),
                                     static_cast<double>(kTokensMax)));
           },

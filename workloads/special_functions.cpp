@@ -1,5 +1,6 @@
 #include "workloads/special_functions.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -103,6 +104,8 @@ double normal_quantile(double p) {
                           : polynomial(kE, r - 5) / polynomial(kF, r - 5);
   return q < 0 ? -x : x;
 }
+
+double normal_from_uniform(double u) { return normal_quantile(std::min(u + 0x1p-54, 1 - 0x1p-53)); }
 
 double log_gamma(double x) {
   KVCAST_CHECK(x > 0);

@@ -15,13 +15,22 @@ namespace {
 constexpr std::int64_t kDefaultBlockSize = 16;
 constexpr std::int64_t kPeekedRequests = 1000;
 
+/// memory_report() with the scenario named in what the engine refuses outright.
+MemoryReport checked_report(const Scenario& scenario, const MemoryOptions& options) {
+  try {
+    return memory_report(*scenario.deployment.model, *scenario.deployment.gpu, options);
+  } catch (const InputError& error) {
+    throw InputError(scenario.path + ": " + error.what(), error.code());
+  }
+}
+
 /// Sized, or the reason why it cannot be.
 MemoryReport size_memory(const Scenario& scenario) {
   const Deployment& deployment = scenario.deployment;
   const bool pool_given = deployment.memory.num_gpu_blocks_override.has_value();
   MemoryOptions options = deployment.memory;
   options.num_gpu_blocks_override.reset();  // the GPU's own share is what an override is held against
-  MemoryReport report = memory_report(*deployment.model, *deployment.gpu, options);
+  MemoryReport report = checked_report(scenario, options);
   if (report.status == MemoryStatus::ok || pool_given) return report;
   if (!deployment.enable_kv_cache && report.available_kv_bytes > 0) return report;
   throw InputError(fmt::format("{} does not fit: {}", describe_title(*deployment.model, *deployment.gpu, options.tensor_parallel_size), report.message),
@@ -86,8 +95,8 @@ Pool make_pool(const Scenario& scenario, const std::optional<MemoryReport>& repo
 }
 
 std::unique_ptr<StepTimer> make_timer(const Scenario& scenario, Forecast& frame) {
-  if (scenario.affine) {
-    const AffineTime& affine = *scenario.affine;
+  if (scenario.deployment.affine) {
+    const AffineTime& affine = *scenario.deployment.affine;
     frame.timer = fmt::format("the formula {} us + {} us per token + {} us per context token", affine.base_us, affine.per_token_us,
                               affine.per_context_token_us);
     return make_affine_timer(affine);
@@ -110,7 +119,7 @@ void fill_facts(const Scenario& scenario, const PoolSize& pool, const std::optio
   facts.blocks_total = by_slots ? pool.blocks.value * pool.block_size.value : pool.blocks.value;
   facts.block_size = by_slots ? 1 : pool.block_size.value;
   if (report) facts.kv_bytes_per_token = report->kv.bytes_per_token;
-  if (deployment.gpu && !scenario.affine) {
+  if (deployment.gpu && !scenario.deployment.affine) {
     facts.hbm_bytes_per_s = deployment.gpu->bytes_per_s();
     facts.flop_per_s = deployment.gpu->flop_per_s(short_dtype(deployment.model->dtype));
   }
@@ -159,7 +168,7 @@ void assume_engine(const Scenario& scenario, Forecast& frame) {
   if (profile.async_scheduling && !scenario.deployment.memory.async_scheduling) {
     frame.assumptions.push_back({"Asynchronous scheduling, on by default in this engine, is not modelled: each step is planned when the one before has ended", self});
   }
-  if (!scenario.affine) {
+  if (!scenario.deployment.affine) {
     frame.assumptions.push_back({fmt::format("Host overhead of {} us a step, not hidden behind the GPU", profile.host_overhead_us),
                                  profile.host_overhead_source.empty() ? sources : profile.host_overhead_source});
   }
@@ -189,6 +198,14 @@ void note_override(const Scenario& scenario, const MemoryReport& report, Forecas
                                     bytes(needed), bytes(std::max<std::int64_t>(report.available_kv_bytes, 0))));
 }
 
+void note_length(const Scenario& scenario, Forecast& frame) {
+  const Deployment& deployment = scenario.deployment;
+  const std::int64_t made_for = deployment.model->max_position_embeddings;
+  if (made_for == 0 || deployment.max_model_len <= made_for) return;
+  frame.notes.push_back(fmt::format("max_model_len {} is beyond the model's max_position_embeddings {}: engines refuse it unless rope scaling extends the model",
+                                    grouped(deployment.max_model_len), grouped(made_for)));
+}
+
 void fill_texts(const Scenario& scenario, const Pool& pool, const std::optional<MemoryReport>& report, Forecast& frame) {
   const Deployment& deployment = scenario.deployment;
   frame.scenario = scenario.name;
@@ -212,6 +229,7 @@ void fill_texts(const Scenario& scenario, const Pool& pool, const std::optional<
   if (!report) return;
   if (!deployment.memory.num_gpu_blocks_override) frame.budget = budget_lines(*report);
   for (const std::string& warning : report->warnings) frame.notes.push_back(warning);
+  note_length(scenario, frame);
   note_override(scenario, *report, frame);
 }
 

@@ -20,9 +20,15 @@ constexpr std::size_t kScenarioBytesMax = std::size_t{4} << 20;
 constexpr const char* kDefaultProfile = "vllm-0.32";
 constexpr const char* kDefaultGpu = "h100-sxm";
 
+/// Whether a key is there, without making it one that messages propose.
+bool contains(const Config& section, std::string_view key) {
+  const std::vector<std::string> keys = section.keys();
+  return std::find(keys.begin(), keys.end(), key) != keys.end();
+}
+
 /// Keys that the scenario format has and this version does not simulate: refused, never ignored.
 void refuse_key(const Config& section, std::string_view key, const std::string& what) {
-  if (section.has(key)) section.fail(key, "this version of kvcast does not model " + what + " yet; leave the key out");
+  if (contains(section, key)) section.fail(key, "this version of kvcast does not model " + what + " yet; leave the key out");
 }
 
 /// A size that only 1 is modelled of.
@@ -79,11 +85,32 @@ std::string locate(const std::string& path, const std::string& folder) {
   return fs::exists(beside, error) ? beside.string() : path;
 }
 
-std::optional<ModelSpec> read_model(Config& root, Config& engine, const std::string& folder, bool needed) {
-  ModelOverrides overrides;
-  read_overrides(engine.child("model_overrides"), "", overrides);
-  if (!root.has("model") && !needed) return std::nullopt;
+std::optional<AffineTime> read_step_time(Config& engine) {
+  if (!contains(engine, "step_time")) return std::nullopt;
+  Config step_time = engine.child("step_time");
+  refuse_key(step_time, "calibration", "calibrated step times");
+  if (!step_time.has("affine")) engine.fail("step_time", "affine is missing: write {affine: {base_us: 5000, per_token_us: 20}}");
+  Config affine = step_time.child("affine");
+  AffineTime time;
+  time.base_us = affine.get_real("base_us", {0, 1e9}, 0);
+  time.per_token_us = affine.get_real("per_token_us", {0, 1e9}, 0);
+  time.per_context_token_us = affine.get_real("per_context_token_us", {0, 1e9}, 0);
+  if (time.base_us == 0 && time.per_token_us == 0) {
+    engine.fail("step_time", "affine.base_us or affine.per_token_us must be above 0: a step takes time");
+  }
+  return time;
+}
+
+/// Absent only where step times come from a formula and nothing else asks for the model.
+std::optional<ModelSpec> read_model(Config& root, Config& engine, const std::string& folder, bool by_formula) {
+  if (!root.has("model")) {
+    if (by_formula && contains(engine, "num_gpu_blocks_override") && contains(engine, "max_model_len")) return std::nullopt;
+    root.fail("", std::string("model is missing: a Hugging Face config.json, a folder that holds one, or a name of kvcast list models is needed") +
+                      (by_formula ? " (or, with step_time.affine, engine.num_gpu_blocks_override and engine.max_model_len)" : ""));
+  }
   const std::string name = root.get_string("model");
+  ModelOverrides overrides;
+  if (contains(engine, "model_overrides")) read_overrides(engine.child("model_overrides"), "", overrides);
   return load_model(locate(name, folder), overrides, root.where("model"));
 }
 
@@ -132,17 +159,16 @@ std::int64_t read_max_model_len(Config& engine, const std::optional<ModelSpec>& 
 
 Deployment read_deployment(Config& root, const std::string& folder, ReadFor use) {
   Deployment deployment;
+  (void)root.has("model");  // dumps show keys in the order in which they were first asked for
   Config engine = root.child("engine");
   Config cluster = root.child("cluster");
-  const bool has_pool = engine.has("num_gpu_blocks_override") && engine.has("max_model_len");
-  const bool by_formula = engine.child("step_time").has("affine") && has_pool;
-  deployment.model = read_model(root, engine, folder, !by_formula);
-  const GpuSpec gpu = read_gpu(cluster, "gpu", kDefaultGpu);
-  if (deployment.model) deployment.gpu = gpu;
-
   MemoryOptions& memory = deployment.memory;
   const std::string profile = engine.get_string("profile", kDefaultProfile);
+  const GpuSpec gpu = read_gpu(cluster, "gpu", kDefaultGpu);
   memory.profile = load_engine_profile(profile, gpu, engine.where("profile"));
+  if (use == ReadFor::simulate) deployment.affine = read_step_time(engine);
+  deployment.model = read_model(root, engine, folder, deployment.affine.has_value());
+  if (deployment.model) deployment.gpu = gpu;
   deployment.max_model_len = read_max_model_len(engine, deployment.model);
   memory.max_model_len = deployment.max_model_len;
   memory.dtype = engine.get_choice("dtype", {"auto", "bfloat16", "float16", "float32"}, "auto");
@@ -169,24 +195,6 @@ Deployment read_deployment(Config& root, const std::string& folder, ReadFor use)
 
 namespace {
 
-std::optional<AffineTime> read_step_time(Config& engine) {
-  Config step_time = engine.child("step_time");
-  refuse_key(step_time, "calibration", "calibrated step times");
-  if (!step_time.has("affine")) {
-    if (engine.has("step_time")) engine.fail("step_time", "holds nothing that is known; write {affine: {base_us: ..., per_token_us: ...}}");
-    return std::nullopt;
-  }
-  Config affine = step_time.child("affine");
-  AffineTime time;
-  time.base_us = affine.get_real("base_us", {0, 1e9}, 0);
-  time.per_token_us = affine.get_real("per_token_us", {0, 1e9}, 0);
-  time.per_context_token_us = affine.get_real("per_context_token_us", {0, 1e9}, 0);
-  if (time.base_us == 0 && time.per_token_us == 0) {
-    engine.fail("step_time", "affine.base_us or affine.per_token_us must be above 0: a step takes time");
-  }
-  return time;
-}
-
 /// What the schedule rests on in the profile's engine and kvcast does not simulate yet.
 void refuse_unmodelled_engine(Config& engine, const Deployment& deployment) {
   if (deployment.memory.enable_prefix_caching.value_or(false)) {
@@ -206,9 +214,6 @@ void read_engine(Config& root, Scenario& scenario) {
   Deployment& deployment = scenario.deployment;
   const MemoryOptions& memory = deployment.memory;
   refuse_unmodelled_engine(engine, deployment);
-  scenario.affine = read_step_time(engine);
-  if (!deployment.model && !memory.num_gpu_blocks_override) root.fail("model", "is needed, or engine.num_gpu_blocks_override");
-
   scenario.scheduler = engine.get_string("scheduler", memory.profile.scheduler);
   scenario.policy = engine.get_string("scheduling_policy", "fcfs");
   scenario.allocator = engine.get_string("allocator", memory.profile.allocator);
@@ -218,7 +223,11 @@ void read_engine(Config& root, Scenario& scenario) {
   EngineDefaults defaults;
   defaults.max_num_seqs = memory.max_num_seqs;
   defaults.max_num_batched_tokens = memory.max_num_batched_tokens;
+  defaults.enable_chunked_prefill = memory.enable_chunked_prefill.value_or(true);
   defaults.max_model_len = Tokens{deployment.max_model_len};
+  if (scenario.scheduler != "vllm-v1" && contains(engine, "enable_chunked_prefill")) {
+    engine.fail("enable_chunked_prefill", "has no meaning with the scheduler " + scenario.scheduler + ", which computes every prompt in one step");
+  }
   scenario.engine.scheduler = scheduler.make(engine, defaults);
   scenario.engine.order = order.make(engine);
   scenario.engine.allocator = allocator.make(engine);
@@ -250,6 +259,7 @@ std::vector<SloBound> read_slo(Config& root) {
   Config slo = root.child("slo");
   for (const char* metric : {"ttft", "tpot", "itl", "e2el", "queue"}) {
     const std::string key = std::string(metric) + "_ms";
+    if (slo.has(key) && !slo.is_mapping(key)) slo.fail(key, "a limit for each statistic is needed, for example {p99: 2000}");
     Config limits = slo.child(key);
     for (const char* statistic : {"mean", "median", "p50", "p90", "p95", "p99"}) {
       if (!limits.has(statistic)) continue;
@@ -325,10 +335,10 @@ Scenario read_scenario(ScenarioText& text) {
   scenario.path = text.path;
   scenario.name = std::filesystem::path(text.path).filename().string();
   scenario.hash = text.hash;
-  scenario.seed = static_cast<std::uint64_t>(root.get_int("seed", {0, std::numeric_limits<std::int64_t>::max()}, 1));
   scenario.deployment = read_deployment(root, text.folder, ReadFor::simulate);
   read_engine(root, scenario);
   read_cluster(root, scenario);
+  scenario.seed = static_cast<std::uint64_t>(root.get_int("seed", {0, std::numeric_limits<std::int64_t>::max()}, 1));
   Config workload = root.child("workload");
   scenario.workload = make_workload(workload, scenario.seed, text.folder);
   scenario.slo = read_slo(root);

@@ -18,6 +18,7 @@ namespace kvcast {
 struct Deployment {
   std::optional<ModelSpec> model;     // absent only with an affine timer and a pool that is given
   std::optional<GpuSpec> gpu;         // absent only together with the model
+  std::optional<AffineTime> affine;   // step times by formula instead of the hardware model
   MemoryOptions memory;               // every option in force; zero only where the model or the engine chooses
   std::int64_t max_model_len = 0;     // in force; 0: no model and none given
   bool enable_kv_cache = true;
@@ -35,8 +36,6 @@ struct Scenario {
   std::string path;  // as the user named it
   std::string hash;  // of the file's text
   Deployment deployment;
-  std::optional<AffineTime> affine;  // instead of the hardware model
-
   std::string scheduler, policy, allocator, router;  // names in the catalogues
   EngineSetup engine;                                // all but the pool
   RouterMaker make_router;

@@ -5,7 +5,9 @@
 #include <CLI/Formatter.hpp>
 #include <chrono>
 #include <cstdio>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include "reports/format.h"
@@ -106,6 +108,14 @@ void say_speed(const RunRecord& record, double seconds) {
                grouped(static_cast<std::int64_t>(rate)).c_str(), grouped(record.steps.steps).c_str());
 }
 
+/// What composing found out, for the dump.
+void note_derived(const Experiment& experiment, Config& root) {
+  Config engine = root.child("engine");
+  const PoolSize& pool = experiment.cluster.engine.pool;
+  if (engine.has("block_size") || experiment.frame.facts.block_size <= 1) return;
+  engine.note("block_size", std::to_string(pool.block_size.value), Origin::derived);
+}
+
 ExitCode simulate(const Options& options) {
   using Clock = std::chrono::steady_clock;
   const Clock::time_point start = Clock::now();
@@ -116,15 +126,24 @@ ExitCode simulate(const Options& options) {
   }
   ScenarioText text = open_scenario(options.scenario, settings);
   Scenario scenario = read_scenario(text);
+  std::optional<Experiment> composed;
+  try {
+    composed = compose(std::move(scenario));
+  } catch (const InputError&) {
+    if (options.dump_resolved) std::fputs(text.config.dump().c_str(), stdout);
+    throw;
+  }
+  Experiment& experiment = *composed;
+  note_derived(experiment, text.config);
+  experiment.frame.resolved = text.config.dump();
   if (options.dump_resolved) {
-    std::fputs(text.config.dump().c_str(), stdout);
+    std::fputs(experiment.frame.resolved.c_str(), stdout);
     return ExitCode::fine;
   }
-  Experiment experiment = compose(std::move(scenario));
-  experiment.frame.resolved = text.config.dump();
   experiment.frame.command = options.command;
   Outputs outputs = open_outputs(options);
   const RunRecord record = run_watched(experiment, options, outputs);
+  if (record.arrived == 0) throw InputError("the workload holds no request: " + experiment.workload.description, ExitCode::bad_data);
   const Forecast forecast = finish_forecast(experiment, record);
 
   if (outputs.json) finish_output(outputs.json.get(), to_json(forecast));

@@ -4,7 +4,7 @@
 #include <thread>
 #include <vector>
 
-#include "sim/cluster/replica.h"
+#include "sim/cluster/engine.h"
 #include "sim/engine/event_queue.h"
 
 namespace kvcast {
@@ -29,7 +29,7 @@ class Cluster {
     if (setup.sim_time_max) cutoff_ = FineInstant{kStart + *setup.sim_time_max};
     replicas_.resize(loads_.size());
     for (std::size_t i = share.first; i < replicas_.size(); i += share.stride) {
-      replicas_[i] = std::make_unique<Replica>(static_cast<ReplicaId>(i), setup, timer, hooks_);
+      replicas_[i] = setup.engine.make(static_cast<ReplicaId>(i), setup, timer, hooks_);
     }
   }
 
@@ -92,7 +92,7 @@ class Cluster {
     }
     ++loads_[i].requests;
     const FineInstant now{at};
-    if (replicas_[i]->in_flight()) {
+    if (replicas_[i]->busy()) {
       events_.set(i, replicas_[i]->cut(now));
     } else {
       wake(i, now);
@@ -120,7 +120,7 @@ class Cluster {
   RequestSource& source_;
   const RunHooks& hooks_;
   std::unique_ptr<Router> router_;
-  std::vector<std::unique_ptr<Replica>> replicas_;
+  std::vector<std::unique_ptr<Engine>> replicas_;
   EventQueue events_;
   std::vector<ReplicaLoad> loads_;
   std::vector<std::size_t> pending_;      // replicas that may start a step

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+#include "sim/cluster/engine.h"
 #include "sim/cluster/router.h"
 #include "sim/kv/block_allocator.h"
 #include "sim/metrics/record.h"
@@ -25,6 +26,7 @@ enum class StepPath { closed_form, step_by_step };
 
 /// One engine.
 struct EngineSetup {
+  EngineMaker make = make_replica;
   SchedulerMaker scheduler;
   QueueOrderMaker order;
   AllocatorMaker allocator;

@@ -1,22 +1,11 @@
 #include "sim/cluster/replica.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "sim/kv/allocators.h"
 
 namespace kvcast {
 namespace {
-
-/// 0 + 1 + ... + (n - 1)
-constexpr Int128 triangle(std::int64_t n) { return static_cast<Int128>(n) * (n - 1) / 2; }
-
-/// first + (first + growth) + ... over n steps.
-constexpr Int128 series(std::int64_t first, std::int64_t growth, std::int64_t n) {
-  return static_cast<Int128>(first) * n + triangle(n) * growth;
-}
-
-constexpr Duration to_duration(Int128 fine) { return Duration{static_cast<std::int64_t>(fine >> kFineBits)}; }
 
 Tokens end_of(const Request& request, Tokens max_model_len) {
   const Tokens output = request.output_limit > Tokens{0} ? std::min(request.output, request.output_limit) : request.output;
@@ -30,33 +19,32 @@ Tokens limit_of(const Request& request, const EngineSetup& engine) {
 
 }  // namespace
 
+std::unique_ptr<Engine> make_replica(ReplicaId id, const ClusterSetup& setup, const StepTimer& timer, const RunHooks& hooks) {
+  return std::make_unique<Replica>(id, setup, timer, hooks);
+}
+
 Replica::Replica(ReplicaId id, const ClusterSetup& setup, const StepTimer& timer, const RunHooks& hooks)
     : id_(id),
       engine_(setup.engine),
       timer_(timer),
-      hooks_(hooks),
-      slo_(setup.slo),
+      observer_(hooks.steps),
       allocator_(engine_.enable_kv_cache ? engine_.allocator(engine_.pool) : make_unlimited()),
       order_(engine_.order()),
       scheduler_(engine_.scheduler()),
       batch_(*allocator_, *order_,
              {.keeps_kv = engine_.enable_kv_cache,
               .decode_group = engine_.enable_kv_cache && engine_.path == StepPath::closed_form,
-              .holds_finished = scheduler_->holds_finished()}) {
-  KVCAST_CHECK(hooks.steps == nullptr || engine_.path == StepPath::step_by_step);
+              .holds_finished = scheduler_->holds_finished()}),
+      recorder_(id, setup, hooks) {
+  KVCAST_CHECK(observer_ == nullptr || engine_.path == StepPath::step_by_step);
 }
 
 bool Replica::enqueue(Request&& request) {
-  if (in_flight()) {
-    scrape_steps(FineInstant{request.arrival});
-  } else {
-    scrape_idle(FineInstant{request.arrival});
-  }
   KVCAST_CHECK(request.input >= Tokens{1} && request.output >= Tokens{1});
-  ++record_.arrived;
-  record_.first_arrival = std::min(record_.first_arrival, request.arrival);
+  scrape(FineInstant{request.arrival});  // up to here the queue was shorter
+  recorder_.arrived(request);
   if (request.input >= engine_.max_model_len) {
-    refuse(request, Outcome::rejected_too_long);
+    recorder_.refused(request, Outcome::rejected_too_long);
     return false;
   }
   Sequence sequence;
@@ -70,42 +58,33 @@ bool Replica::enqueue(Request&& request) {
   sequence.known = request.input;
   sequence.table.limit = limit_of(request, engine_);
   if (!scheduler_->can_ever_run(batch_, sequence)) {
-    refuse(request, Outcome::rejected_never_fits);
+    recorder_.refused(request, Outcome::rejected_never_fits);
     return false;
   }
   preemptions_in_vain_ = 0;
   const SeqIndex seq = batch_.add(sequence, end_of(request, engine_.max_model_len));
   if (to_index(seq) >= tracks_.size()) tracks_.resize(to_index(seq) + 1);
-  track(seq) = Track{kNever, kNever, FineInstant{}, std::move(request.details)};
+  track(seq) = Track{};
+  track(seq).id = request.id;
+  track(seq).arrival = request.arrival;
+  track(seq).input = request.input;
+  track(seq).priority = request.priority;
+  track(seq).details = std::move(request.details);
   return true;
 }
 
-void Replica::refuse(const Request& request, Outcome outcome) {
-  ++(outcome == Outcome::rejected_too_long ? record_.rejected_too_long : record_.rejected_never_fits);
-  if (hooks_.requests == nullptr) return;
-  RequestRow row;
-  row.id = request.id;
-  row.replica = id_;
-  row.outcome = outcome;
-  row.arrival = request.arrival;
-  row.input = request.input;
-  row.priority = request.priority;
-  row.details = request.details.get();
-  hooks_.requests->on_request(row);
-}
-
 std::optional<FineInstant> Replica::plan(FineInstant now) {
-  KVCAST_CHECK(!in_flight());
-  scrape_idle(now);
+  KVCAST_CHECK(!busy());
+  scrape(now);
   if (preempts_for_ever()) return std::nullopt;
   do {  // a step that only preempts lasts no time
     scheduler_->plan(batch_);
     note_plan(now);
-    if (hooks_.steps != nullptr && batch_.step_empty() && !batch_.preempted().empty()) tell_preemptions(now);
+    if (observer_ != nullptr && batch_.step_empty() && !batch_.preempted().empty()) tell_preemptions(now);
   } while (batch_.step_empty() && !batch_.preempted().empty());
   if (batch_.step_empty()) return std::nullopt;
   start(now);
-  return begin_ + elapsed(steps_);
+  return run_.end();
 }
 
 /// Sequences that take each other's blocks in turn, none ever reaching a token: an engine without the full-sequence gate can do that for ever
@@ -122,97 +101,76 @@ void Replica::note_plan(FineInstant now) {
   }
   if (!batch_.dissolved().empty()) cohorts_.clear();
   for (const Batch::Preemption& preemption : batch_.preempted()) {
-    ++record_.preemptions;
+    ++record().preemptions;
+    ++track(preemption.seq).preemptions;
     ++preemptions_in_vain_;
-    record_.recomputed_tokens += preemption.dropped.value;
+    record().recomputed_tokens += preemption.dropped.value;
   }
-  for (const Chunk& chunk : batch_.chunks()) {
-    Track& t = track(chunk.seq);
-    if (t.scheduled != kNever) continue;
-    t.scheduled = now.floor();
-    record_.queue.add(t.scheduled - batch_.sequence(chunk.seq).arrival);
-  }
-  record_.blocks_used_max = std::max(record_.blocks_used_max, batch_.blocks_used().value);
+  for (const Chunk& chunk : batch_.chunks()) recorder_.scheduled(track(chunk.seq), now);
+  recorder_.blocks_used(batch_.blocks_used());
 }
 
 void Replica::start(FineInstant now) {
-  begin_ = now;
-  shape_ = batch_.step_shape();
-  steps_ = 1;
-  growth_ = {};
-  if (hooks_.steps != nullptr) record_step();
+  if (observer_ != nullptr) record_step(now);
+  const StepShape shape = batch_.step_shape();
+  run_ = StepRun{};
+  run_.begin = now;
+  run_.steps = 1;
+  run_.tokens_each = shape.tokens;
   const DecodeGroup& group = batch_.group();
   if (!batch_.group_scheduled() || !batch_.chunks().empty() || !scheduler_->repeats()) {
-    first_ = timer_.step(shape_);
+    run_.first = timer_.step(shape);
     return;
   }
-  const std::int64_t rows = shape_.decode_seqs;  // of the group and of padding
-  const std::int64_t context = shape_.decode_context;
+  const std::int64_t rows = shape.decode_seqs;  // of the group and of padding
+  const std::int64_t context = shape.decode_context;
   const DecodeLine line = timer_.decode(rows, context);
-  first_.time = line.base.time + line.per_context_token.time * context;
-  first_.hbm_bytes = line.base.hbm_bytes + line.per_context_token.hbm_bytes * context;
-  first_.flop = line.base.flop + line.per_context_token.flop * context;
-  growth_.time = line.per_context_token.time * rows;
-  growth_.hbm_bytes = line.per_context_token.hbm_bytes * rows;
-  growth_.flop = line.per_context_token.flop * rows;
-  std::int64_t steps = std::min(group.steps_to_first_end(), (line.context_max - context) / rows + 1);
-  if (steps > 1) steps = 1 + group.steps_covered(1, steps - 1, allocator_->free());
-  steps_ = steps;
-}
-
-Int128 Replica::elapsed(std::int64_t steps) const { return series(first_.time.count(), growth_.time.count(), steps); }
-
-/// The largest number of steps, up to all, that have ended by `time`.
-std::int64_t Replica::steps_by(FineInstant time) const {
-  const Int128 span = time - begin_;
-  if (span < 0) return 0;
-  if (elapsed(steps_) <= span) return steps_;
-  // steps * first + steps * (steps - 1) / 2 * growth <= span, solved in doubles and then set right.
-  const auto d = static_cast<double>(span);
-  const auto growth = static_cast<double>(growth_.time.count());
-  const double b = static_cast<double>(first_.time.count()) - growth / 2;
-  const double guess = 2 * d / (b + std::sqrt(b * b + 2 * growth * d));
-  std::int64_t steps = std::clamp(static_cast<std::int64_t>(guess), std::int64_t{0}, steps_ - 1);
-  while (steps > 0 && elapsed(steps) > span) --steps;
-  while (elapsed(steps + 1) <= span) ++steps;
-  return steps;
+  run_.first.time = line.base.time + line.per_context_token.time * context;
+  run_.first.hbm_bytes = line.base.hbm_bytes + line.per_context_token.hbm_bytes * context;
+  run_.first.flop = line.base.flop + line.per_context_token.flop * context;
+  run_.growth.time = line.per_context_token.time * rows;
+  run_.growth.hbm_bytes = line.per_context_token.hbm_bytes * rows;
+  run_.growth.flop = line.per_context_token.flop * rows;
+  run_.steps = std::min(group.steps_to_first_end(), (line.context_max - context) / rows + 1);
+  if (run_.steps > 1) run_.steps = 1 + group.steps_covered(1, run_.steps - 1, allocator_->free());
 }
 
 FineInstant Replica::cut(FineInstant arrival) {
-  KVCAST_CHECK(in_flight());
-  if (steps_ > 1) {
-    const std::int64_t ended = steps_by(arrival);
-    const bool on_boundary = ended > 0 && begin_ + elapsed(ended) == arrival;
-    steps_ = std::min(steps_, on_boundary ? ended : ended + 1);
+  KVCAST_CHECK(busy());
+  if (run_.steps > 1) {
+    const std::int64_t ended = run_.ended_by(arrival);
+    const bool on_boundary = ended > 0 && run_.begin + run_.elapsed(ended) == arrival;
+    run_.steps = std::min(run_.steps, on_boundary ? ended : ended + 1);
   }
-  return begin_ + elapsed(steps_);
+  return run_.end();
 }
 
 void Replica::complete() {
-  KVCAST_CHECK(in_flight());
-  const FineInstant end = begin_ + elapsed(steps_);
-  scrape_steps(end);
+  KVCAST_CHECK(busy());
+  const FineInstant end = run_.end();
+  scrape(end);
   finished_.clear();
-  record_.steps.steps += steps_;
-  record_.steps.scheduled_tokens += shape_.tokens * steps_;
-  record_.steps.busy_fine += end - begin_;
-  record_.steps.hbm_bytes += series(first_.hbm_bytes, growth_.hbm_bytes, steps_);
-  record_.steps.flop += series(first_.flop, growth_.flop, steps_);
+  recorder_.ran(run_);
   const bool group_ran = batch_.group_scheduled();
   if (group_ran) record_group_gaps();
-  batch_.apply_step(steps_);
+  batch_.apply_step(run_.steps);
   if (group_ran || !batch_.emissions().empty()) preemptions_in_vain_ = 0;
-  record_.blocks_used_max = std::max(record_.blocks_used_max, batch_.blocks_used().value);
-  record_emissions(end);
-  for (const Batch::Ended& ended : batch_.ended()) record_end(ended.seq, end);
+  recorder_.blocks_used(batch_.blocks_used());
+  for (const Batch::Emission& emission : batch_.emissions()) recorder_.token(track(emission.seq), end);
+  for (const Batch::Ended& ended : batch_.ended()) {
+    Track& t = track(ended.seq);
+    t.output = batch_.sequence(ended.seq).known - t.input;
+    recorder_.completed(t, end);
+    finished_.push_back(t.id);
+  }
   batch_.release_ended();
   update_cohorts(end, group_ran);
-  if (hooks_.steps != nullptr) {
+  if (observer_ != nullptr) {
     step_record_.finished = finished_;
     step_record_.free_updated = allocator_->free();
-    hooks_.steps->on_step(step_record_);
+    observer_->on_step(step_record_);
   }
-  steps_ = 0;
+  run_.steps = 0;
   idle_since_ = end;
 }
 
@@ -231,91 +189,25 @@ void Replica::update_cohorts(FineInstant end, bool group_ran) {
 
 /// Gaps between tokens of the decode group, pooled: the first step closes the gap since each member's last token, every further one lasts a step.
 void Replica::record_group_gaps() {
-  const std::int64_t members = batch_.group().size();
-  const FineInstant first_end = begin_ + first_.time.count();
-  const bool even = cohorts_.size() == 1 && cohorts_.front().last_token == begin_;
+  const bool even = cohorts_.size() == 1 && cohorts_.front().last_token == run_.begin;
   if (!even) {
-    for (const Cohort& cohort : cohorts_) {
-      const Int128 gap = first_end - cohort.last_token;
-      record_.itl.add(to_duration(gap).count(), cohort.size);
-      record_.itl_sum_fine += gap * cohort.size;
-    }
+    const FineInstant first_end = run_.begin + run_.elapsed(1);
+    for (const Cohort& cohort : cohorts_) recorder_.gaps(first_end - cohort.last_token, cohort.size);
   }
-  const std::int64_t skipped = even ? 0 : 1;
-  if (steps_ == skipped) return;
-  const std::int64_t first = first_.time.count() + skipped * growth_.time.count();
-  record_.itl.add_run(first, growth_.time.count(), steps_ - skipped, members);
-  record_.itl_sum_fine += series(first, growth_.time.count(), steps_ - skipped) * members;
-}
-
-void Replica::record_emissions(FineInstant end) {
-  for (const Batch::Emission& emission : batch_.emissions()) {
-    Track& t = track(emission.seq);
-    if (t.first_token == kNever) {
-      t.first_token = end.floor();
-      record_.ttft.add(t.first_token - batch_.sequence(emission.seq).arrival);
-    } else {
-      const Int128 gap = end - t.last_token;
-      record_.itl.add(to_duration(gap).count());
-      record_.itl_sum_fine += gap;
-    }
-    t.last_token = end;
-  }
-}
-
-void Replica::record_end(SeqIndex seq, FineInstant end) {
-  const Sequence& s = batch_.sequence(seq);
-  const Track& t = track(seq);
-  const Instant last_token = end.floor();
-  const std::int64_t outputs = s.known.value - s.input.value;
-  const Duration ttft = t.first_token - s.arrival;
-  const Duration e2el = last_token - s.arrival;
-  Duration tpot{};
-  record_.e2el.add(e2el);
-  if (outputs > 1) {
-    tpot = (last_token - t.first_token) / (outputs - 1);
-    record_.tpot.add(tpot);
-  }
-  ++record_.completed;
-  const bool good = ttft.count() <= slo_.ttft_ns && tpot.count() <= slo_.tpot_ns && e2el.count() <= slo_.e2el_ns;
-  if (good) ++record_.good;
-  record_.input_tokens += s.input.value;
-  record_.output_tokens += outputs;
-  record_.last_token = std::max(record_.last_token, last_token);
-  emit_row(s, t, Outcome::completed, last_token);
-  finished_.push_back(s.id);
-}
-
-void Replica::emit_row(const Sequence& sequence, const Track& track, Outcome outcome, Instant last_token) {
-  if (hooks_.requests == nullptr) return;
-  RequestRow row;
-  row.id = sequence.id;
-  row.replica = id_;
-  row.outcome = outcome;
-  row.arrival = sequence.arrival;
-  row.scheduled = track.scheduled;
-  row.first_token = track.first_token;
-  row.last_token = last_token;
-  row.input = sequence.input;
-  row.output = sequence.known - sequence.input;
-  row.preemptions = sequence.preemptions;
-  row.priority = sequence.priority;
-  row.details = track.details.get();
-  hooks_.requests->on_request(row);
+  recorder_.gaps(run_, even ? 0 : 1, batch_.group().size());
 }
 
 void Replica::tell_preemptions(FineInstant now) {
-  begin_ = now;
-  record_step();
+  record_step(now);
   step_record_.finished.clear();
   step_record_.free_updated = allocator_->free();
-  hooks_.steps->on_step(step_record_);
+  observer_->on_step(step_record_);
 }
 
-void Replica::record_step() {
+void Replica::record_step(FineInstant begin) {
   step_record_.replica = id_;
   step_record_.index = steps_told_++;
-  step_record_.begin = begin_.floor();
+  step_record_.begin = begin.floor();
   step_record_.scheduled.clear();
   for (const Chunk& chunk : batch_.chunks()) {
     step_record_.scheduled.push_back({batch_.sequence(chunk.seq).id, chunk.n.value, chunk.computed.value, chunk.admitted});
@@ -327,55 +219,41 @@ void Replica::record_step() {
   step_record_.free_scheduled = allocator_->free();
 }
 
-void Replica::scrape_idle(FineInstant until) {
-  Timeline& timeline = record_.timeline;
-  if (FineInstant{Instant{Duration{timeline.next_scrape_ns()}}} >= until) return;
-  const TimelinePoint point{0, batch_.waiting(), batch_.blocks_used().value, 0, allocator_->largest_free().value};
-  while (FineInstant{Instant{Duration{timeline.next_scrape_ns()}}} < until) timeline.add(point);
-}
-
 /// A scrape between two step boundaries sees the step in flight: what it scheduled is running, what it took is used.
-void Replica::scrape_steps(FineInstant until) {
-  Timeline& timeline = record_.timeline;
-  FineInstant scrape{Instant{Duration{timeline.next_scrape_ns()}}};
-  if (scrape >= until) return;
-  const TimelinePoint base{batch_.running(), batch_.waiting(), batch_.blocks_used().value, batch_.tokens_resident(),
-                           allocator_->largest_free().value};
-  while (scrape < until) {
-    const std::int64_t ended = steps_ > 1 ? steps_by(scrape) : 0;
-    TimelinePoint point = base;
-    if (ended > 0) {
+void Replica::scrape(FineInstant until) {
+  recorder_.scrape(until, [&](FineInstant at) {
+    const Blocks used = batch_.blocks_used();
+    const Blocks largest = allocator_->largest_free();
+    if (!busy()) return TimelinePoint{0, batch_.waiting(), used.value, 0, largest.value};
+    TimelinePoint point{batch_.running(), batch_.waiting(), used.value, batch_.tokens_resident(), largest.value};
+    if (const std::int64_t ended = run_.steps > 1 ? run_.ended_by(at) : 0; ended > 0) {
       const std::int64_t taken = batch_.group().blocks_taken(1, ended).value;
       point.blocks_used += taken;
       point.tokens_resident += ended * batch_.group().size();
       point.largest_free_blocks -= taken;
     }
-    timeline.add(point);
-    scrape = FineInstant{Instant{Duration{timeline.next_scrape_ns()}}};
-  }
+    return point;
+  });
 }
 
 void Replica::stop(std::optional<FineInstant> cutoff) {
-  if (cutoff && in_flight()) {
-    if (const std::int64_t ended = steps_by(*cutoff); ended > 0) {
-      if (begin_ + elapsed(ended) < *cutoff) {  // one step more had begun, and taken its blocks
-        const Blocks used = batch_.blocks_used() + batch_.group().blocks_taken(1, ended);
-        record_.blocks_used_max = std::max(record_.blocks_used_max, used.value);
+  if (cutoff && busy()) {
+    if (const std::int64_t ended = run_.ended_by(*cutoff); ended > 0) {
+      if (run_.begin + run_.elapsed(ended) < *cutoff) {  // one step more had begun, and taken its blocks
+        recorder_.blocks_used(batch_.blocks_used() + batch_.group().blocks_taken(1, ended));
       }
-      steps_ = ended;
+      run_.steps = ended;
       complete();
     }
   }
-  if (!in_flight() && batch_.waiting() > 0 && (batch_.running() == 0 || preempts_for_ever())) {
-    record_.stuck = true;
-    record_.stuck_request = batch_.sequence(batch_.waiting_front()).id;
+  if (!busy() && batch_.waiting() > 0 && (batch_.running() == 0 || preempts_for_ever())) {
+    record().stuck = true;
+    record().stuck_request = batch_.sequence(batch_.waiting_front()).id;
   }
   if (batch_.running() == 0) KVCAST_CHECK(allocator_->free() == allocator_->total());
   batch_.for_each([&](SeqIndex seq) {
-    ++record_.unfinished;
-    Sequence s = batch_.sequence(seq);
-    s.known = batch_.known(seq);
-    emit_row(s, track(seq), Outcome::unfinished, kNever);
+    track(seq).output = batch_.known(seq) - track(seq).input;
+    recorder_.unfinished(track(seq));
   });
 }
 

@@ -17,6 +17,7 @@ class Config;
 struct EngineDefaults {
   std::int64_t max_num_seqs = 256;
   std::int64_t max_num_batched_tokens = 8192;
+  bool enable_chunked_prefill = true;
   Tokens max_model_len{8192};  // in force, not a default
 };
 

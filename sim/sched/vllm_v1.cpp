@@ -69,7 +69,7 @@ SchedulerMaker make_vllm_v1(Config& engine, const EngineDefaults& defaults) {
   const std::int64_t max_num_seqs = engine.get_int("max_num_seqs", {1, 1 << 20}, defaults.max_num_seqs);
   parameters.max_num_active_seqs = engine.get_int("max_num_active_seqs", {1, max_num_seqs}, max_num_seqs);
   parameters.max_num_batched_tokens = Tokens{engine.get_int("max_num_batched_tokens", {1, 1 << 24}, defaults.max_num_batched_tokens)};
-  parameters.enable_chunked_prefill = engine.get_bool("enable_chunked_prefill", true);
+  parameters.enable_chunked_prefill = engine.get_bool("enable_chunked_prefill", defaults.enable_chunked_prefill);
   parameters.long_prefill_token_threshold = Tokens{engine.get_int("long_prefill_token_threshold", {0, 1 << 24}, 0)};
   parameters.long_prefill_token_threshold_adaptive = engine.get_bool("long_prefill_token_threshold_adaptive", false);
   parameters.reserve_full_isl = engine.get_bool("scheduler_reserve_full_isl", true);

@@ -1,9 +1,6 @@
 /// The published field extracts of 87 models (data/models/hf_config_kv_fields.json), each as a config.json of its own.
 #pragma once
 
-#include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <string>
 
@@ -35,8 +32,8 @@ inline std::map<std::string, std::string> field_sets() {
   std::map<std::string, std::string> sets;
   const auto path = data_folder("models/hf_config_kv_fields.json");
   if (!path) return sets;
-  std::ifstream file(*path);
-  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  std::string text;
+  for (const std::string& line : gzip_lines(*path)) text += line + "\n";
   for (const auto& [name, fields] : parse_json(text, path->string()).members) sets[name] = json_text(fields);
   return sets;
 }

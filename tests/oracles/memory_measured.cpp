@@ -28,15 +28,12 @@ struct Case {
 const char* const kFp8Block = R"({"quant_method": "fp8", "weight_block_size": [128, 128]})";
 
 const std::vector<Case>& cases() {
-  static const std::string eagle, kScout;
   static const std::string indexers = [] {
     std::string text;
     for (int i = 0; i < 78; ++i) text += std::string(i == 0 ? "[" : ", ") + (i < 21 ? "\"full\"" : "\"shared\"");
     return text + "]";
   }();
   static const std::vector<Case> all = {
-      {"4", "llama-3.1-405b", "v0", "h100-sxm",
-       {{"quantization_config", R"({"quant_method": "fbgemm_fp8", "modules_to_not_convert": ["self_attn"]})"}}},
       {"5", "llama-3.1-8b", "v0", ""},
       {"6", "llama-3.1-8b", "v0", ""},
       {"7", "llama-3-8b", "v0", "a100-40-sxm"},
@@ -76,6 +73,7 @@ const std::vector<Case>& cases() {
 const std::map<std::string, std::string>& refusals() {
   static const std::map<std::string, std::string> all = {
       {"3", "no GiB logged, and the RTX 3090 is not in the catalogue"},
+      {"4", "no GiB logged, and vLLM before the V1 engine profiled in another way: no profile (vllm-0.11's budget would be 91 % off)"},
       {"8", "no GiB logged, GPU unknown"},
       {"9", "no GiB logged, and the H20 is not in the catalogue"},
       {"10", "no GiB logged, GPU unknown"},
@@ -145,6 +143,12 @@ std::optional<double> budget_error(const Case& one, const CsvRow& row) {
   return percent(static_cast<double>(report.available_kv_bytes) / 0x1p30, std::stod(row.at("avail_kv_GiB_per_gpu")));
 }
 
+double largest(const std::vector<double>& values) {
+  double most = 0;
+  for (const double value : values) most = std::max(most, value);
+  return most;
+}
+
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const std::size_t half = values.size() / 2;
@@ -190,8 +194,7 @@ BOOST_AUTO_TEST_CASE(capacity_that_vllm_logged) {
                 one.from_budget ? "GiB from the budget" : logged_gib.empty() ? "tokens from the budget" : "tokens at logged GiB", error,
                 budget ? (std::to_string(*budget) + " % of the logged GiB").c_str() : "-");
   }
-  std::printf("capacity: %zu of %zu rows expressed, median error %.3f %%, largest %.3f %%\n", errors.size(), rows, median(errors),
-              *std::max_element(errors.begin(), errors.end()));
+  std::printf("capacity: %zu of %zu rows expressed, median error %.3f %%, largest %.3f %%\n", errors.size(), rows, median(errors), largest(errors));
   BOOST_TEST(errors.size() >= 25U);
   BOOST_TEST(median(errors) < 2.0);
 }
@@ -227,7 +230,7 @@ BOOST_AUTO_TEST_CASE(blocks_that_vllm_allocated) {
     std::printf("blocks %-52s tp %s: %6lld forecast, %s logged, %+.2f %%\n", row.at("model").c_str(), row.at("tp").c_str(),
                 static_cast<long long>(report.kv.blocks_total), row.at("num_gpu_blocks_16tok").c_str(), error);
   }
-  std::printf("blocks: %zu rows, median error %.2f %%, largest %.2f %%\n", errors.size(), median(errors), *std::max_element(errors.begin(), errors.end()));
+  std::printf("blocks: %zu rows, median error %.2f %%, largest %.2f %%\n", errors.size(), median(errors), largest(errors));
   BOOST_TEST(errors.size() == 7U);
   BOOST_TEST(median(errors) < 2.0);
 }

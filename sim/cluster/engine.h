@@ -1,0 +1,45 @@
+/// One engine of a cluster, as the event loop drives it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "sim/engine/fine_instant.h"
+#include "sim/metrics/record.h"
+#include "sim/request.h"
+
+namespace kvcast {
+
+struct ClusterSetup;
+struct RunHooks;
+class StepTimer;
+
+/// Contract: times only move forward, and at one moment output comes first, then arrivals, then plans.
+/// - enqueue() adds a request at its arrival; false: it was refused at the door.
+/// - plan() starts what can start at `now` and returns the time of the engine's next event, or nothing when it stays idle. It is called after complete(),
+///   and when a request has arrived at an idle engine.
+/// - cut(), after an enqueue() into a busy engine: the time of the next event, which may have come nearer, never before the arrival.
+/// - complete() takes the output that is due at the next event.
+/// - stop() ends the run, at the cut-off or (none given) when nothing can happen any more; who is still inside is unfinished.
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  [[nodiscard]] virtual bool enqueue(Request&& request) = 0;
+  [[nodiscard]] virtual std::optional<FineInstant> plan(FineInstant now) = 0;
+  [[nodiscard]] virtual FineInstant cut(FineInstant arrival) = 0;
+  virtual void complete() = 0;
+  [[nodiscard]] virtual bool busy() const = 0;
+  /// Requests that the last complete() ended, in order.
+  [[nodiscard]] virtual const std::vector<RequestId>& finished() const = 0;
+  virtual void stop(std::optional<FineInstant> cutoff) = 0;
+  [[nodiscard]] virtual RunRecord& record() = 0;
+};
+
+using EngineMaker = std::function<std::unique_ptr<Engine>(ReplicaId, const ClusterSetup&, const StepTimer&, const RunHooks&)>;
+
+/// The engine that Scheduler, QueueOrder and BlockAllocator policies plug into.
+[[nodiscard]] std::unique_ptr<Engine> make_replica(ReplicaId id, const ClusterSetup& setup, const StepTimer& timer, const RunHooks& hooks);
+
+}  // namespace kvcast

@@ -1,0 +1,136 @@
+#include "sim/cluster/recorder.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "sim/base/error.h"
+
+namespace kvcast {
+namespace {
+
+/// 0 + 1 + ... + (n - 1)
+constexpr Int128 triangle(std::int64_t n) { return static_cast<Int128>(n) * (n - 1) / 2; }
+
+/// first + (first + growth) + ... over n steps.
+constexpr Int128 series(std::int64_t first, std::int64_t growth, std::int64_t n) {
+  return static_cast<Int128>(first) * n + triangle(n) * growth;
+}
+
+}  // namespace
+
+Int128 StepRun::elapsed(std::int64_t n) const { return series(first.time.count(), growth.time.count(), n); }
+
+std::int64_t StepRun::ended_by(FineInstant time) const {
+  const Int128 span = time - begin;
+  if (span < 0) return 0;
+  if (elapsed(steps) <= span) return steps;
+  // n * first + n * (n - 1) / 2 * growth <= span, solved in doubles and then set right.
+  const auto d = static_cast<double>(span);
+  const auto slope = static_cast<double>(growth.time.count());
+  const double b = static_cast<double>(first.time.count()) - slope / 2;
+  const double guess = 2 * d / (b + std::sqrt(b * b + 2 * slope * d));
+  std::int64_t n = std::clamp(static_cast<std::int64_t>(guess), std::int64_t{0}, steps - 1);
+  while (n > 0 && elapsed(n) > span) --n;
+  while (elapsed(n + 1) <= span) ++n;
+  return n;
+}
+
+void Recorder::arrived(const Request& request) {
+  ++record_.arrived;
+  record_.first_arrival = std::min(record_.first_arrival, request.arrival);
+}
+
+void Recorder::refused(const Request& request, Outcome outcome) {
+  ++(outcome == Outcome::rejected_too_long ? record_.rejected_too_long : record_.rejected_never_fits);
+  if (hooks_.requests == nullptr) return;
+  RequestRow row;
+  row.id = request.id;
+  row.replica = id_;
+  row.outcome = outcome;
+  row.arrival = request.arrival;
+  row.input = request.input;
+  row.priority = request.priority;
+  row.details = request.details.get();
+  hooks_.requests->on_request(row);
+}
+
+void Recorder::scheduled(Track& track, FineInstant now) {
+  if (track.scheduled != kNever) return;
+  track.scheduled = now.floor();
+  record_.queue.add(track.scheduled - track.arrival);
+}
+
+void Recorder::token(Track& track, FineInstant at) {
+  if (track.first_token == kNever) {
+    track.first_token = at.floor();
+    record_.ttft.add(track.first_token - track.arrival);
+  } else {
+    gaps(at - track.last_token, 1);
+  }
+  track.last_token = at;
+}
+
+void Recorder::gaps(Int128 fine, std::int64_t count) {
+  record_.itl.add(static_cast<std::int64_t>(fine >> kFineBits), count);
+  record_.itl_sum_fine += fine * count;
+}
+
+void Recorder::gaps(const StepRun& run, std::int64_t from, std::int64_t count) {
+  if (run.steps == from) return;
+  const std::int64_t first = run.first.time.count() + from * run.growth.time.count();
+  record_.itl.add_run(first, run.growth.time.count(), run.steps - from, count);
+  record_.itl_sum_fine += series(first, run.growth.time.count(), run.steps - from) * count;
+}
+
+void Recorder::ran(const StepRun& run) {
+  record_.steps.steps += run.steps;
+  record_.steps.scheduled_tokens += run.tokens_each * run.steps;
+  record_.steps.busy_fine += run.elapsed(run.steps);
+  record_.steps.hbm_bytes += series(run.first.hbm_bytes, run.growth.hbm_bytes, run.steps);
+  record_.steps.flop += series(run.first.flop, run.growth.flop, run.steps);
+}
+
+void Recorder::completed(const Track& track, FineInstant at) {
+  const Instant last_token = at.floor();
+  const Duration ttft = track.first_token - track.arrival;
+  const Duration e2el = last_token - track.arrival;
+  Duration tpot{};
+  record_.e2el.add(e2el);
+  if (track.output > Tokens{1}) {
+    tpot = (last_token - track.first_token) / (track.output.value - 1);
+    record_.tpot.add(tpot);
+  }
+  ++record_.completed;
+  const bool good = ttft.count() <= slo_.ttft_ns && tpot.count() <= slo_.tpot_ns && e2el.count() <= slo_.e2el_ns;
+  if (good) ++record_.good;
+  record_.input_tokens += track.input.value;
+  record_.output_tokens += track.output.value;
+  record_.last_token = std::max(record_.last_token, last_token);
+  row(track, Outcome::completed, last_token);
+}
+
+void Recorder::unfinished(const Track& track) {
+  ++record_.unfinished;
+  row(track, Outcome::unfinished, kNever);
+}
+
+void Recorder::row(const Track& track, Outcome outcome, Instant last_token) {
+  if (hooks_.requests == nullptr) return;
+  RequestRow row;
+  row.id = track.id;
+  row.replica = id_;
+  row.outcome = outcome;
+  row.arrival = track.arrival;
+  row.scheduled = track.scheduled;
+  row.first_token = track.first_token;
+  row.last_token = last_token;
+  row.input = track.input;
+  row.output = track.output;
+  row.cached = track.cached;
+  row.preemptions = track.preemptions;
+  row.priority = track.priority;
+  row.details = track.details.get();
+  hooks_.requests->on_request(row);
+}
+
+}  // namespace kvcast

@@ -1,0 +1,81 @@
+/// Turns what happens in one engine into its RunRecord, its request rows and its timeline.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "sim/cluster/cluster.h"
+#include "sim/engine/fine_instant.h"
+#include "sim/metrics/record.h"
+#include "sim/request.h"
+
+namespace kvcast {
+
+/// What the world knows of one request inside an engine: the facts for its row. The truth about its output stays with the engine.
+struct Track {
+  RequestId id{};
+  Instant arrival;
+  Tokens input;
+  Tokens output;   // made so far
+  Tokens cached;   // prompt tokens from a prefix cache at first admission
+  std::int32_t preemptions = 0;
+  std::int32_t priority = 0;
+  Instant scheduled = kNever;
+  Instant first_token = kNever;
+  FineInstant last_token;
+  std::unique_ptr<RequestDetails> details;
+};
+
+/// A run of equal steps whose cost grows evenly: step i (from 0) costs first + i * growth.
+struct StepRun {
+  FineInstant begin;
+  std::int64_t steps = 0;
+  StepCost first;
+  StepCost growth;
+  std::int64_t tokens_each = 0;  // scheduled in each step
+
+  /// Time that the first n steps take.
+  [[nodiscard]] Int128 elapsed(std::int64_t n) const;
+  [[nodiscard]] FineInstant end() const { return begin + elapsed(steps); }
+  /// The largest number of steps, up to all, that have ended by `time`.
+  [[nodiscard]] std::int64_t ended_by(FineInstant time) const;
+};
+
+class Recorder {
+ public:
+  Recorder(ReplicaId id, const ClusterSetup& setup, const RunHooks& hooks) : id_(id), slo_(setup.slo), hooks_(hooks) {}
+
+  void arrived(const Request& request);
+  void refused(const Request& request, Outcome outcome);
+  /// First scheduled; later calls for the same request change nothing.
+  void scheduled(Track& track, FineInstant now);
+  /// One more output token.
+  void token(Track& track, FineInstant at);
+  /// `count` gaps of one length between tokens of requests that are accounted together.
+  void gaps(Int128 fine, std::int64_t count);
+  /// The gaps of the steps [from, steps) of a run, `count` requests each.
+  void gaps(const StepRun& run, std::int64_t from, std::int64_t count);
+  void ran(const StepRun& run);
+  void completed(const Track& track, FineInstant at);
+  void unfinished(const Track& track);
+  void blocks_used(Blocks used) { record_.blocks_used_max = std::max(record_.blocks_used_max, used.value); }
+
+  /// Scrapes that fall in [.., until): state() tells what they see, given their moment.
+  template <class State>
+  void scrape(FineInstant until, State state) {
+    for (FineInstant at = next_scrape(); at < until; at = next_scrape()) record_.timeline.add(state(at));
+  }
+
+  [[nodiscard]] RunRecord& record() { return record_; }
+
+ private:
+  [[nodiscard]] FineInstant next_scrape() const { return FineInstant{Instant{Duration{record_.timeline.next_scrape_ns()}}}; }
+  void row(const Track& track, Outcome outcome, Instant last_token);
+
+  ReplicaId id_;
+  SloLimits slo_;
+  const RunHooks& hooks_;
+  RunRecord record_;
+};
+
+}  // namespace kvcast
