@@ -13,7 +13,8 @@ constexpr std::int64_t kTimeMax = std::int64_t{1} << 62;
 
 class AffineTimer final : public StepTimer {
  public:
-  AffineTimer(std::int64_t base, std::int64_t per_token, std::int64_t per_context) : base_(base), per_token_(per_token), per_context_(per_context) {}
+  AffineTimer(std::int64_t base, std::int64_t per_token, std::int64_t per_context)
+      : base_(base), per_token_(per_token), per_context_(per_context) {}
 
   [[nodiscard]] StepCost step(const StepShape& shape) const override {
     const Int128 context = static_cast<Int128>(shape.decode_context) + shape.prefill_context;
@@ -44,14 +45,16 @@ class AffineTimer final : public StepTimer {
 
 std::int64_t fine_of_us(double us, const char* name) {
   constexpr double kUsMax = 1e9;
-  if (!(us >= 0 && us <= kUsMax)) throw InputError(std::string("step_time.affine.") + name + ": must be between 0 and 1e9 microseconds");
+  if (!(us >= 0 && us <= kUsMax))
+    throw InputError(std::string("step_time.affine.") + name + ": must be between 0 and 1e9 microseconds");
   return std::llround(us * 1e3 * (1 << kFineBits));
 }
 
 }  // namespace
 
 std::unique_ptr<StepTimer> make_affine_timer(const AffineTime& coefficients) {
-  return std::make_unique<AffineTimer>(fine_of_us(coefficients.base_us, "base_us"), fine_of_us(coefficients.per_token_us, "per_token_us"),
+  return std::make_unique<AffineTimer>(fine_of_us(coefficients.base_us, "base_us"),
+                                       fine_of_us(coefficients.per_token_us, "per_token_us"),
                                        fine_of_us(coefficients.per_context_token_us, "per_context_token_us"));
 }
 

@@ -13,7 +13,8 @@ struct AffineTime {
   double per_context_token_us = 0;  // each token attended to: the sum over the step of computed + scheduled
 };
 
-/// base + per_token * tokens + per_context_token * (decode_context + prefill_context), coefficients rounded to 2^-20 ns.
+/// base + per_token * tokens + per_context_token * (decode_context + prefill_context), coefficients rounded
+/// to 2^-20 ns.
 [[nodiscard]] std::unique_ptr<StepTimer> make_affine_timer(const AffineTime& coefficients);
 
 }  // namespace kvcast

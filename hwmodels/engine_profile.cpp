@@ -24,8 +24,11 @@ std::int64_t by_gpu(Config& config, std::string_view key, const GpuSpec& gpu) {
   for (Config& entry : config.children(key)) {
     const std::int64_t candidate = entry.get_int("value", kCounts);
     const double memory = entry.get_real("memory_gib_min", {0, 1e6}, 0);
-    const std::vector<std::string> except = entry.has("except") ? entry.get_strings("except") : std::vector<std::string>{};
-    const bool excepted = std::any_of(except.begin(), except.end(), [&](const std::string& part) { return gpu.name.find(part) != std::string::npos; });
+    const std::vector<std::string> except =
+        entry.has("except") ? entry.get_strings("except") : std::vector<std::string>{};
+    const bool excepted = std::any_of(except.begin(), except.end(), [&](const std::string& part) {
+      return gpu.name.find(part) != std::string::npos;
+    });
     if (gpu.memory_gib >= memory && !excepted) value = candidate;
   }
   if (value == 0) config.fail(key, "needs an entry that holds for every GPU");
@@ -56,10 +59,12 @@ EngineProfile read_profile(const EmbeddedFile& file, const GpuSpec& gpu) {
   profile.checks_null_block = config.get_bool("checks_null_block", false);
   profile.chunked_local_hybrid = config.get_bool("chunked_local_hybrid", false);
   profile.state_checkpoints = config.get_bool("state_checkpoints", false);
-  profile.sampler = config.get_choice("sampler", {"sort", "fused"}, "fused") == "sort" ? SamplerKernel::sort : SamplerKernel::fused;
-  profile.token_formula = config.get_choice("token_formula", {"concurrency", "blocks_per_groups"}, "concurrency") == "concurrency"
-                              ? TokenFormula::concurrency
-                              : TokenFormula::blocks_per_groups;
+  profile.sampler = config.get_choice("sampler", {"sort", "fused"}, "fused") == "sort" ? SamplerKernel::sort
+                                                                                       : SamplerKernel::fused;
+  profile.token_formula =
+      config.get_choice("token_formula", {"concurrency", "blocks_per_groups"}, "concurrency") == "concurrency"
+          ? TokenFormula::concurrency
+          : TokenFormula::blocks_per_groups;
   profile.mxfp4_backend = config.get_choice("mxfp4_backend", {"triton", "marlin"}, "triton");
   profile.scheduler = config.get_string("scheduler");
   profile.allocator = config.get_string("allocator");
@@ -79,7 +84,8 @@ EngineProfile load_engine_profile(const std::string& name, const GpuSpec& gpu, c
     known.push_back(name_of(file));
     if (known.back() == name) return read_profile(file, gpu);
   }
-  throw InputError((where.empty() ? std::string("engine.profile") : where) + ": unknown engine profile \"" + name + "\"" + known_names(name, known));
+  throw InputError((where.empty() ? std::string("engine.profile") : where) + ": unknown engine profile \"" +
+                   name + "\"" + known_names(name, known));
 }
 
 std::vector<EngineProfileName> list_engine_profiles() {

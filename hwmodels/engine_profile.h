@@ -12,7 +12,8 @@ namespace kvcast {
 /// How an engine turns its block count into the token figure that it logs.
 enum class TokenFormula : std::uint8_t {
   concurrency,        // floor(max_concurrency x max_model_len): vLLM since about 0.21
-  blocks_per_groups,  // floor(num_blocks / groups) x block_size: vLLM up to about 0.20, wrong for hybrids (vLLM issue 40691)
+  blocks_per_groups,  // floor(num_blocks / groups) x block_size: vLLM up to about 0.20, wrong for hybrids
+                      // (vLLM issue 40691)
 };
 
 /// How the sampler of the profiling run works on logits; decides what it allocates per logit.
@@ -21,35 +22,39 @@ enum class SamplerKernel : std::uint8_t {
   fused,  // FlashInfer's or Triton's kernel: softmax and masking only
 };
 
-/// Defaults of one engine version on one GPU. Every one can be set in the scenario; the output says which were assumed.
+/// Defaults of one engine version on one GPU. Every one can be set in the scenario; the output says which
+/// were assumed.
 struct EngineProfile {
-  std::string name;          // "vllm-0.32"
-  std::string engine;        // "vllm", "hf", "sglang", "tensorrt-llm"
+  std::string name;    // "vllm-0.32"
+  std::string engine;  // "vllm", "hf", "sglang", "tensorrt-llm"
   std::string version;
   std::string summary;
   double gpu_memory_utilization = 0;
   std::int64_t max_num_seqs = 0;
   std::int64_t max_num_batched_tokens = 0;
-  std::int64_t block_size = 0;             // smallest that the default attention backend takes, tokens
-  std::int64_t mla_block_size = 0;         // the same for latent attention
-  bool subtracts_cuda_graphs = false;      // the CUDA-graph estimate is taken off the KV budget
+  std::int64_t block_size = 0;         // smallest that the default attention backend takes, tokens
+  std::int64_t mla_block_size = 0;     // the same for latent attention
+  bool subtracts_cuda_graphs = false;  // the CUDA-graph estimate is taken off the KV budget
   bool async_scheduling = false;
   bool enable_prefix_caching = false;
   bool enable_prefix_caching_recurrent = false;  // the same for models with recurrent layers
   bool enable_chunked_prefill = false;
   bool hybrid_kv_cache_manager = false;
-  bool async_doubles_window = false;       // concurrency counts the tokens of two batches in flight (KV rule 27)
-  bool null_block = false;                 // one block of the pool is never handed out
-  bool checks_length = false;              // refuses to start when one request of max_model_len does not fit
-  bool checks_null_block = false;          // that check puts the null block aside (fixed in vLLM pull request 47272)
-  bool chunked_local_hybrid = false;       // chunked-local layers get groups of their own; else they are sized as full attention
-  bool state_checkpoints = false;          // recurrent layers hold one more block for a prefill checkpoint (KV rule 26)
+  bool async_doubles_window = false;  // concurrency counts the tokens of two batches in flight (KV rule 27)
+  bool null_block = false;            // one block of the pool is never handed out
+  bool checks_length = false;         // refuses to start when one request of max_model_len does not fit
+  bool checks_null_block = false;  // that check puts the null block aside (fixed in vLLM pull request 47272)
+  bool chunked_local_hybrid =
+      false;  // chunked-local layers get groups of their own; else they are sized as full attention
+  bool state_checkpoints =
+      false;  // recurrent layers hold one more block for a prefill checkpoint (KV rule 26)
   SamplerKernel sampler = SamplerKernel::fused;
   TokenFormula token_formula = TokenFormula::concurrency;
-  std::string mxfp4_backend;               // kernel of MXFP4 experts on GPUs that have a choice: "triton" or "marlin"; decides their padding
-  std::string scheduler;                   // name in the catalogue of schedulers
+  std::string mxfp4_backend;  // kernel of MXFP4 experts on GPUs that have a choice: "triton" or "marlin";
+                              // decides their padding
+  std::string scheduler;      // name in the catalogue of schedulers
   std::string allocator;
-  double host_overhead_us = 0;             // per step, not hidden behind the GPU
+  double host_overhead_us = 0;  // per step, not hidden behind the GPU
   std::string host_overhead_source;
   std::string kv_cache_dtype = "auto";
   std::vector<std::string> sources;
@@ -58,7 +63,8 @@ struct EngineProfile {
 /// \param where "file:line:column" of the name, for the message
 /// \param gpu some defaults depend on its memory and kind
 /// \throws InputError naming the known profiles
-[[nodiscard]] EngineProfile load_engine_profile(const std::string& name, const GpuSpec& gpu, const std::string& where = {});
+[[nodiscard]] EngineProfile load_engine_profile(const std::string& name, const GpuSpec& gpu,
+                                                const std::string& where = {});
 
 /// Names of all profiles, in order, with their summaries.
 struct EngineProfileName {

@@ -16,8 +16,10 @@ constexpr RealRange kMemoryGib{0.1, 4096};
 constexpr RealRange kBandwidth{1, 1e6};
 constexpr RealRange kTflops{0.01, 1e6};
 
-// From the narrowest units to the widest: a dtype without units of its own runs on the next.
-constexpr std::string_view kDtypes[] = {"fp4", "fp8", "int8", "bf16", "fp16", "tf32", "fp32"};
+// From the narrowest floating-point units to the widest: a dtype without units of its own runs on the next,
+// as weight-only kernels do (fp8 weights in bf16 on an A100). int8 stands first, so that nothing falls back
+// on integer units.
+constexpr std::string_view kDtypes[] = {"int8", "fp4", "fp8", "bf16", "fp16", "tf32", "fp32"};
 
 std::vector<std::string> dtype_names() { return {std::begin(kDtypes), std::end(kDtypes)}; }
 
@@ -38,9 +40,11 @@ void read_mapping(Config& config, GpuSpec& gpu, bool complete) {
   };
   real("memory_gib", kMemoryGib, gpu.memory_gib, true);
   real("bandwidth_gb_per_s", kBandwidth, gpu.bandwidth_gb_per_s, true);
-  if (!complete && !config.is_mapping("tflops")) config.fail("tflops", "required: the dense rates by dtype, {bf16: ...}");
+  if (!complete && !config.is_mapping("tflops"))
+    config.fail("tflops", "required: the dense rates by dtype, {bf16: ...}");
   if (config.has("tflops")) read_tflops(config, gpu);
-  if (gpu.tflops.count("bf16") == 0 && gpu.tflops.count("fp16") == 0) config.fail("tflops", "needs bf16 or fp16");
+  if (gpu.tflops.count("bf16") == 0 && gpu.tflops.count("fp16") == 0)
+    config.fail("tflops", "needs bf16 or fp16");
   gpu.title = config.get_string("title", gpu.title);
   gpu.vendor = config.get_string("vendor", gpu.vendor);
   gpu.sm_count = config.get_int("sm_count", {0, 100'000}, gpu.sm_count);
@@ -57,7 +61,8 @@ void read_mapping(Config& config, GpuSpec& gpu, bool complete) {
 GpuSpec read_entry(const EmbeddedFile& file) {
   Config config = Config::from_text(file.text, std::string(file.path));
   GpuSpec gpu;
-  gpu.name = std::string(file.path.substr(kFolder.size(), file.path.size() - kFolder.size() - kSuffix.size()));
+  gpu.name =
+      std::string(file.path.substr(kFolder.size(), file.path.size() - kFolder.size() - kSuffix.size()));
   read_mapping(config, gpu, false);
   config.finish();
   return gpu;
@@ -82,11 +87,15 @@ std::vector<std::string> gpu_names() {
 
 }  // namespace
 
-std::int64_t GpuSpec::memory_bytes() const { return static_cast<std::int64_t>(std::llround(memory_gib * 0x1p30)); }
+std::int64_t GpuSpec::memory_bytes() const {
+  return static_cast<std::int64_t>(std::llround(memory_gib * 0x1p30));
+}
 
 double GpuSpec::flop_per_s(std::string_view dtype) const {
   const auto* at = std::find(std::begin(kDtypes), std::end(kDtypes), dtype);
   KVCAST_CHECK(at != std::end(kDtypes));
+  if (dtype == "int8" && tflops.count("int8") == 0)
+    at = std::find(std::begin(kDtypes), std::end(kDtypes), "bf16");
   for (; at != std::end(kDtypes); ++at) {
     const auto rate = tflops.find(std::string(*at));
     if (rate != tflops.end()) return rate->second * 1e12;

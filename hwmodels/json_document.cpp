@@ -26,7 +26,8 @@ class Parser {
 
  private:
   [[noreturn]] void fail(const std::string& what) const {
-    throw InputError(name_ + ":" + std::to_string(line_) + ":" + std::to_string(column()) + ": " + what, ExitCode::bad_data);
+    throw InputError(name_ + ":" + std::to_string(line_) + ":" + std::to_string(column()) + ": " + what,
+                     ExitCode::bad_data);
   }
 
   [[nodiscard]] int column() const { return static_cast<int>(at_ - line_begin_) + 1; }
@@ -167,7 +168,9 @@ class Parser {
   }
 
   static void append_utf8(std::string& out, std::uint32_t code) {
-    const auto put = [&out](std::uint32_t byte) { out += static_cast<char>(static_cast<unsigned char>(byte)); };
+    const auto put = [&out](std::uint32_t byte) {
+      out += static_cast<char>(static_cast<unsigned char>(byte));
+    };
     if (code < 0x80) {
       put(code);
     } else if (code < 0x800) {
@@ -238,13 +241,20 @@ const JsonValue* JsonValue::find(std::string_view key) const {
 
 std::string_view to_string(JsonValue::Type type) {
   switch (type) {
-    case JsonValue::Type::null: return "null";
-    case JsonValue::Type::boolean: return "a boolean";
-    case JsonValue::Type::integer: return "an integer";
-    case JsonValue::Type::real: return "a real number";
-    case JsonValue::Type::string: return "a string";
-    case JsonValue::Type::array: return "an array";
-    case JsonValue::Type::object: return "an object";
+    case JsonValue::Type::null:
+      return "null";
+    case JsonValue::Type::boolean:
+      return "a boolean";
+    case JsonValue::Type::integer:
+      return "an integer";
+    case JsonValue::Type::real:
+      return "a real number";
+    case JsonValue::Type::string:
+      return "a string";
+    case JsonValue::Type::array:
+      return "an array";
+    case JsonValue::Type::object:
+      return "an object";
   }
   return "";
 }

@@ -9,13 +9,15 @@ namespace kvcast {
 namespace {
 
 /// vLLM's check at start: the blocks of one request, the null block put aside.
-bool passes(const KvLayout& layout, const KvOptions& options, const EngineProfile& profile, std::int64_t bytes, std::int64_t tokens) {
+bool passes(const KvLayout& layout, const KvOptions& options, const EngineProfile& profile,
+            std::int64_t bytes, std::int64_t tokens) {
   const Int128 needed = static_cast<Int128>(request_blocks(layout, options, tokens)) * layout.bytes_per_block;
   return needed <= bytes - (profile.checks_null_block ? layout.bytes_per_block : 0);
 }
 
 /// Longest request that passes, by bisection: the blocks needed never fall with the length.
-std::int64_t longest_fit(const KvLayout& layout, const KvOptions& options, const EngineProfile& profile, std::int64_t bytes, std::int64_t max_model_len) {
+std::int64_t longest_fit(const KvLayout& layout, const KvOptions& options, const EngineProfile& profile,
+                         std::int64_t bytes, std::int64_t max_model_len) {
   std::int64_t low = 0, high = max_model_len;
   while (low < high) {
     const std::int64_t middle = low + (high - low + 1) / 2;
@@ -28,34 +30,43 @@ std::int64_t longest_fit(const KvLayout& layout, const KvOptions& options, const
   return low;
 }
 
-std::int64_t reported_tokens(const KvCapacity& capacity, const KvLayout& layout, const EngineProfile& profile, std::int64_t max_model_len) {
+std::int64_t reported_tokens(const KvCapacity& capacity, const KvLayout& layout, const EngineProfile& profile,
+                             std::int64_t max_model_len) {
   switch (profile.token_formula) {
-    case TokenFormula::concurrency: return static_cast<std::int64_t>(capacity.max_concurrency * static_cast<double>(max_model_len));
-    case TokenFormula::blocks_per_groups: return capacity.blocks_total / static_cast<std::int64_t>(layout.groups.size()) * layout.block_size;
+    case TokenFormula::concurrency:
+      return static_cast<std::int64_t>(capacity.max_concurrency * static_cast<double>(max_model_len));
+    case TokenFormula::blocks_per_groups:
+      return capacity.blocks_total / static_cast<std::int64_t>(layout.groups.size()) * layout.block_size;
   }
   return 0;
 }
 
 }  // namespace
 
-KvCapacity size_kv_pool(const KvLayout& layout, const KvOptions& options, const EngineProfile& profile, std::int64_t available_bytes,
-                        std::int64_t max_model_len, std::int64_t blocks_override) {
+KvCapacity size_kv_pool(const KvLayout& layout, const KvOptions& options, const EngineProfile& profile,
+                        std::int64_t available_bytes, std::int64_t max_model_len,
+                        std::int64_t blocks_override) {
   KVCAST_CHECK(!layout.groups.empty());
   KVCAST_CHECK(max_model_len > 0);
   KvCapacity capacity;
-  capacity.blocks_total = blocks_override > 0 ? blocks_override : std::max<std::int64_t>(0, available_bytes) / layout.bytes_per_block;
+  capacity.blocks_total = blocks_override > 0
+                              ? blocks_override
+                              : std::max<std::int64_t>(0, available_bytes) / layout.bytes_per_block;
   capacity.blocks_usable = std::max<std::int64_t>(0, capacity.blocks_total - (profile.null_block ? 1 : 0));
   capacity.blocks_per_request = request_blocks(layout, options, max_model_len);
   capacity.bytes_per_request = capacity.blocks_per_request * layout.bytes_per_block;
-  capacity.max_concurrency = static_cast<double>(capacity.blocks_total) / static_cast<double>(capacity.blocks_per_request);
+  capacity.max_concurrency =
+      static_cast<double>(capacity.blocks_total) / static_cast<double>(capacity.blocks_per_request);
   capacity.tokens_reported = reported_tokens(capacity, layout, profile, max_model_len);
   KvOptions decoding = options;
   decoding.in_flight_tokens = 1;
-  const Int128 held = static_cast<Int128>(capacity.blocks_usable) * max_model_len / request_blocks(layout, decoding, max_model_len);
+  const Int128 held = static_cast<Int128>(capacity.blocks_usable) * max_model_len /
+                      request_blocks(layout, decoding, max_model_len);
   capacity.tokens_capacity = static_cast<std::int64_t>(held);
   const std::int64_t bytes = blocks_override > 0 ? blocks_override * layout.bytes_per_block : available_bytes;
   capacity.fits = passes(layout, options, profile, bytes, max_model_len);
-  capacity.fits_max_model_len = capacity.fits ? max_model_len : longest_fit(layout, options, profile, bytes, max_model_len);
+  capacity.fits_max_model_len =
+      capacity.fits ? max_model_len : longest_fit(layout, options, profile, bytes, max_model_len);
   return capacity;
 }
 

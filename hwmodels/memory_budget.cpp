@@ -12,33 +12,38 @@
 namespace kvcast {
 namespace {
 
-// Memory that PyTorch's allocator does not see: kernels loaded on first use, and NCCL's and the custom all-reduce's buffers, which grow with
-// the ranks. Rests on the non-torch memory that vLLM logged for 1 GPU (0.07 to 0.35 GiB), GLM-5.2 on 4 (0.63 GiB) and a 70B model on 8 (what
-// its eight logs leave after weights and activations, 1.1 GiB).
+// Memory that PyTorch's allocator does not see: kernels loaded on first use, and NCCL's and the custom
+// all-reduce's buffers, which grow with the ranks. Rests on the non-torch memory that vLLM logged for 1 GPU
+// (0.07 to 0.35 GiB), GLM-5.2 on 4 (0.63 GiB) and a 70B model on 8 (what its eight logs leave after weights
+// and activations, 1.1 GiB).
 constexpr double kNonTorchGib = 0.15;
 constexpr double kNonTorchGibPerRank = 0.12;
 
-// A captured graph keeps its kernel nodes and their buffers. Rests on logged captures: 0.67 GiB for 32 layers and 67 sizes, 1.26 and
-// 1.33 GiB for 62 layers and 51 sizes.
+// A captured graph keeps its kernel nodes and their buffers. Rests on logged captures: 0.67 GiB for 32 layers
+// and 67 sizes, 1.26 and 1.33 GiB for 62 layers and 51 sizes.
 constexpr double kGraphMibPerLayerAndSize = 0.4;
 
 std::int64_t gib_bytes(double gib) { return static_cast<std::int64_t>(std::llround(gib * 0x1p30)); }
 
-/// Elements per token that one layer's widest part holds on one rank, beside the hidden states. Experts beyond dense parts are counted
-/// as the fused kernel's two workspaces, which hold top_k copies of each token.
+/// Elements per token that one layer's widest part holds on one rank, beside the hidden states. Experts
+/// beyond dense parts are counted as the fused kernel's two workspaces, which hold top_k copies of each
+/// token.
 std::int64_t layer_elements(const LayerSpec& layer, std::int64_t hidden, std::int64_t tp) {
   std::int64_t attention = 0;
   if (layer.kind == LayerKind::mla) {
     const MlaShape& mla = layer.mla;
     const std::int64_t heads = mla.heads / tp;
-    attention = heads * (2 * (mla.nope_dim + mla.rope_dim) + mla.nope_dim + 2 * mla.v_dim);  // q, k, up-projected k and v, output
+    attention = heads * (2 * (mla.nope_dim + mla.rope_dim) + mla.nope_dim +
+                         2 * mla.v_dim);  // q, k, up-projected k and v, output
   } else if (layer.kind == LayerKind::recurrent) {
     const RecurrentShape& state = layer.state;
-    attention = 4 * std::max(state.heads * state.head_dim_v, state.intermediate) / tp;  // projections, convolved inputs, output
+    attention = 4 * std::max(state.heads * state.head_dim_v, state.intermediate) /
+                tp;  // projections, convolved inputs, output
   } else if (layer.kind != LayerKind::no_attention) {
     const AttentionShape& shape = layer.attention;
     const std::int64_t kv_heads = kv_heads_per_rank(shape.kv_heads, tp);
-    attention = shape.heads / tp * (shape.head_dim_k * (shape.output_gate ? 2 : 1) + shape.head_dim_v) + kv_heads * (shape.head_dim_k + shape.head_dim_v);
+    attention = shape.heads / tp * (shape.head_dim_k * (shape.output_gate ? 2 : 1) + shape.head_dim_v) +
+                kv_heads * (shape.head_dim_k + shape.head_dim_v);
   }
   const MlpShape& mlp = layer.mlp;
   const std::int64_t ups = mlp.gated ? 2 : 1;
@@ -54,67 +59,93 @@ std::int64_t layer_elements(const LayerSpec& layer, std::int64_t hidden, std::in
 
 /// Bytes per logit that one sampling pass over `rows` rows holds at its peak.
 std::int64_t sampler_bytes_per_logit(SamplerKernel sampler, std::int64_t rows) {
-  constexpr std::int64_t kLogits = 2 + 4;  // as computed, and in fp32
+  constexpr std::int64_t kLogits = 2 + 4;                       // as computed, and in fp32
   if (sampler == SamplerKernel::fused) return kLogits + 4 + 4;  // masked logits and probabilities
-  // PyTorch's sort (SortStable.cu): sorted values and 64-bit indices, then either both again as input indices and the segmented radix
-  // sort's second buffers, or for fewer than 128 rows two pairs of (row, index), sorted keys and the radix sort's second buffers.
+  // PyTorch's sort (SortStable.cu): sorted values and 64-bit indices, then either both again as input indices
+  // and the segmented radix sort's second buffers, or for fewer than 128 rows two pairs of (row, index),
+  // sorted keys and the radix sort's second buffers.
   constexpr std::int64_t kSorted = 4 + 8;
   constexpr std::int64_t kSegmented = 8 + (4 + 8);
   constexpr std::int64_t kFull = 8 + 8 + 4 + (4 + 8);
   return kLogits + kSorted + (rows >= 128 || rows == 1 ? kSegmented : kFull);
 }
 
-/// Batch sizes that vLLM captures: 1, 2, 4, then steps of 8 to 256 and of 16 beyond, up to twice max_num_seqs or 512.
+/// Batch sizes that vLLM captures: 1, 2, 4, then steps of 8 to 256 and of 16 beyond, up to twice max_num_seqs
+/// or 512.
 std::int64_t captured_sizes(std::int64_t max_num_seqs) {
   const std::int64_t largest = std::min<std::int64_t>(512, 2 * max_num_seqs);
   std::int64_t sizes = 0;
-  for (std::int64_t size = 1; size <= largest; size += size < 4 ? size : size < 8 ? 4 : size < 256 ? 8 : 16) ++sizes;
+  for (std::int64_t size = 1; size <= largest; size += size < 4 ? size : size < 8 ? 4 : size < 256 ? 8 : 16)
+    ++sizes;
   return sizes;
 }
 
 }  // namespace
 
-ActivationPeak activation_peak(const ModelSpec& model, const MemoryOptions& options, std::int64_t tokens, std::int64_t rows) {
+ActivationPeak activation_peak(const ModelSpec& model, const MemoryOptions& options, std::int64_t tokens,
+                               std::int64_t rows) {
   std::int64_t widest = 0;
-  for (const LayerSpec& layer : model.layers) widest = std::max(widest, layer_elements(layer, model.hidden_size, options.tensor_parallel_size));
+  for (const LayerSpec& layer : model.layers)
+    widest = std::max(widest, layer_elements(layer, model.hidden_size, options.tensor_parallel_size));
   ActivationPeak peak;
   peak.forward_bytes = tokens * (widest + 3 * model.hidden_size) * model.dtype_bytes;
   const std::int64_t sampled = std::min(rows, tokens);
-  peak.sampler_bytes = sampled * model.vocab_size * sampler_bytes_per_logit(options.profile.sampler, sampled) + tokens * model.hidden_size * model.dtype_bytes;
+  peak.sampler_bytes =
+      sampled * model.vocab_size * sampler_bytes_per_logit(options.profile.sampler, sampled) +
+      tokens * model.hidden_size * model.dtype_bytes;
   return peak;
 }
 
-std::vector<BudgetItem> memory_budget(const ModelSpec& model, const GpuSpec& gpu, const MemoryOptions& options, const MemoryReport& report) {
+std::vector<BudgetItem> memory_budget(const ModelSpec& model, const GpuSpec& gpu,
+                                      const MemoryOptions& options, const MemoryReport& report) {
   if (!report.weights.refused.empty()) {
-    throw InputError(model.source + ": the weights cannot be counted: " + report.weights.refused + " (give the KV cache's bytes with available_kv_bytes)",
+    throw InputError(model.source + ": the weights cannot be counted: " + report.weights.refused +
+                         " (give the KV cache's bytes with available_kv_bytes)",
                      ExitCode::bad_data);
   }
   const std::int64_t total = gpu.memory_bytes();
-  const auto budget = static_cast<std::int64_t>(std::ceil(static_cast<double>(total) * report.gpu_memory_utilization));
+  const auto budget =
+      static_cast<std::int64_t>(std::ceil(static_cast<double>(total) * report.gpu_memory_utilization));
   std::vector<BudgetItem> items;
-  const auto add = [&items](const char* item, std::int64_t bytes, std::string source) { items.push_back({item, bytes, std::move(source)}); };
+  const auto add = [&items](const char* item, std::int64_t bytes, std::string source) {
+    items.push_back({item, bytes, std::move(source)});
+  };
   add("gpu_memory", total, "measured: total memory of " + gpu.name + " as its driver reports it");
-  add("outside_utilization", budget - total, fmt::format("formula: 1 - gpu_memory_utilization {}", report.gpu_memory_utilization));
-  add("weights", -report.weights.bytes_per_rank, fmt::format("formula: parameters of {} on one of {} ranks, {}", model.name, options.tensor_parallel_size,
-                                                             to_string(model.quantization.format)));
-  add("weight_buffers", -report.weights.buffer_bytes, "formula: rotary tables and other buffers beside the parameters");
+  add("outside_utilization", budget - total,
+      fmt::format("formula: 1 - gpu_memory_utilization {}", report.gpu_memory_utilization));
+  add("weights", -report.weights.bytes_per_rank,
+      fmt::format("formula: parameters of {} on one of {} ranks, {}", model.name,
+                  options.tensor_parallel_size, to_string(model.quantization.format)));
+  add("weight_buffers", -report.weights.buffer_bytes,
+      "formula: rotary tables and other buffers beside the parameters");
   if (report.weights.mla_absorbed_bytes > 0) {
-    add("mla_absorbed", -report.weights.mla_absorbed_bytes, "formula: copies of kv_b_proj made after loading");
+    add("mla_absorbed", -report.weights.mla_absorbed_bytes,
+        "formula: copies of kv_b_proj made after loading");
   }
-  if (report.weights.draft_bytes > 0) add("drafter", -report.weights.draft_bytes, "formula: the drafter's parameters without those it shares");
-  const ActivationPeak peak = activation_peak(model, options, report.max_num_batched_tokens, report.max_num_seqs);
+  if (report.weights.draft_bytes > 0)
+    add("drafter", -report.weights.draft_bytes, "formula: the drafter's parameters without those it shares");
+  const ActivationPeak peak =
+      activation_peak(model, options, report.max_num_batched_tokens, report.max_num_seqs);
   std::string cause = peak.sampler_bytes > peak.forward_bytes
-                          ? fmt::format("formula: logits and sampling of {} sequences in the profiling run", std::min(report.max_num_seqs, report.max_num_batched_tokens))
-                          : fmt::format("formula: widest layer of a profiling run of {} tokens", report.max_num_batched_tokens);
+                          ? fmt::format("formula: logits and sampling of {} sequences in the profiling run",
+                                        std::min(report.max_num_seqs, report.max_num_batched_tokens))
+                          : fmt::format("formula: widest layer of a profiling run of {} tokens",
+                                        report.max_num_batched_tokens);
   if (model.vision.heads > 0) cause += "; the vision encoder's own run is not counted";
   add("activations", -peak.bytes(), std::move(cause));
-  const double non_torch = kNonTorchGib + kNonTorchGibPerRank * static_cast<double>(options.tensor_parallel_size);
-  add("non_torch", -gib_bytes(non_torch), "assumption: 0.15 GiB and 0.12 GiB per tensor-parallel rank, from published vLLM logs");
+  const double non_torch =
+      kNonTorchGib + kNonTorchGibPerRank * static_cast<double>(options.tensor_parallel_size);
+  add("non_torch", -gib_bytes(non_torch),
+      "assumption: 0.15 GiB and 0.12 GiB per tensor-parallel rank, from published vLLM logs");
   if (options.profile.subtracts_cuda_graphs && !options.enforce_eager) {
     const std::int64_t sizes = captured_sizes(report.max_num_seqs);
-    const double mib = kGraphMibPerLayerAndSize * static_cast<double>(sizes * static_cast<std::int64_t>(model.layers.size())) /
+    const double mib = kGraphMibPerLayerAndSize *
+                       static_cast<double>(sizes * static_cast<std::int64_t>(model.layers.size())) /
                        static_cast<double>(options.pipeline_parallel_size);
-    add("cuda_graphs", -gib_bytes(mib / 1024), fmt::format("assumption: 0.4 MiB per layer and captured batch size ({} sizes), from published vLLM logs", sizes));
+    add("cuda_graphs", -gib_bytes(mib / 1024),
+        fmt::format(
+            "assumption: 0.4 MiB per layer and captured batch size ({} sizes), from published vLLM logs",
+            sizes));
   }
   return items;
 }

@@ -15,7 +15,8 @@ namespace kvcast {
 namespace {
 
 bool has_kind(const ModelSpec& model, LayerKind kind) {
-  return std::any_of(model.layers.begin(), model.layers.end(), [kind](const LayerSpec& layer) { return layer.kind == kind; });
+  return std::any_of(model.layers.begin(), model.layers.end(),
+                     [kind](const LayerSpec& layer) { return layer.kind == kind; });
 }
 
 KvOptions kv_options(const ModelSpec& model, const MemoryOptions& options, const MemoryReport& report) {
@@ -29,7 +30,8 @@ KvOptions kv_options(const ModelSpec& model, const MemoryOptions& options, const
   kv.hybrid_manager = options.profile.hybrid_kv_cache_manager && !options.disable_hybrid_kv_cache_manager &&
                       (options.profile.chunked_local_hybrid || !has_kind(model, LayerKind::chunked_local));
   kv.mla_block_size = options.profile.mla_block_size;
-  const bool caching = has_recurrent_state(model) ? options.profile.enable_prefix_caching_recurrent : options.profile.enable_prefix_caching;
+  const bool caching = has_recurrent_state(model) ? options.profile.enable_prefix_caching_recurrent
+                                                  : options.profile.enable_prefix_caching;
   kv.prefix_caching = options.enable_prefix_caching.value_or(caching);
   kv.max_model_len = report.max_model_len;
   kv.state_checkpoints = options.profile.state_checkpoints;
@@ -37,7 +39,8 @@ KvOptions kv_options(const ModelSpec& model, const MemoryOptions& options, const
   kv.spec_method = options.spec_method;
   kv.speculative_tokens = options.num_speculative_tokens;
   // A window may hold what the batches in flight bring; n-gram drafting runs one batch at a time.
-  const bool async = options.async_scheduling.value_or(options.profile.async_scheduling) && options.spec_method != "ngram";
+  const bool async =
+      options.async_scheduling.value_or(options.profile.async_scheduling) && options.spec_method != "ngram";
   std::int64_t batches = options.pipeline_parallel_size;
   if (async && options.profile.async_doubles_window) ++batches;
   kv.in_flight_tokens = batches * report.max_num_batched_tokens;
@@ -47,14 +50,18 @@ KvOptions kv_options(const ModelSpec& model, const MemoryOptions& options, const
 void check_context_parallel(const ModelSpec& model, const MemoryOptions& options) {
   const std::int64_t dcp = options.decode_context_parallel_size;
   if (dcp == 1) return;
-  if (options.tensor_parallel_size % dcp != 0) throw InputError("decode_context_parallel_size: must divide tensor_parallel_size");
+  if (options.tensor_parallel_size % dcp != 0)
+    throw InputError("decode_context_parallel_size: must divide tensor_parallel_size");
   for (const LayerSpec& layer : model.layers) {
     if (layer.kind == LayerKind::sliding_window || layer.kind == LayerKind::chunked_local) {
       throw InputError("decode_context_parallel_size: windowed layers cannot be spread over ranks");
     }
-    if (layer.kind == LayerKind::full_attention && dcp > options.tensor_parallel_size / layer.attention.kv_heads) {
-      throw InputError("decode_context_parallel_size: " + std::to_string(dcp) + " exceeds the copies of a KV head, tensor_parallel_size " +
-                       std::to_string(options.tensor_parallel_size) + " / " + std::to_string(layer.attention.kv_heads) + " KV heads");
+    if (layer.kind == LayerKind::full_attention &&
+        dcp > options.tensor_parallel_size / layer.attention.kv_heads) {
+      throw InputError("decode_context_parallel_size: " + std::to_string(dcp) +
+                       " exceeds the copies of a KV head, tensor_parallel_size " +
+                       std::to_string(options.tensor_parallel_size) + " / " +
+                       std::to_string(layer.attention.kv_heads) + " KV heads");
     }
   }
 }
@@ -72,7 +79,8 @@ void fill_groups(const KvLayout& layout, const KvOptions& kv, std::int64_t max_m
   }
 }
 
-void fill_kv(const KvLayout& layout, const KvCapacity& capacity, const KvOptions& kv, std::int64_t max_model_len, KvReport& report) {
+void fill_kv(const KvLayout& layout, const KvCapacity& capacity, const KvOptions& kv,
+             std::int64_t max_model_len, KvReport& report) {
   report.dtype = std::string(to_string(layout.dtype));
   report.scheme = kv_dtype_scheme(layout.dtype);
   report.bytes_per_token = layout.bytes_per_token;
@@ -103,7 +111,8 @@ WeightsReport fill_weights(const ModelSpec& model, const GpuSpec& gpu, const Mem
   const ParameterCount parameters = count_parameters(model);
   report.parameters = parameters.total;
   report.parameters_active = parameters.active;
-  const WeightSplit split{options.tensor_parallel_size, options.pipeline_parallel_size, options.enable_expert_parallel, moe_backend(gpu, options)};
+  const WeightSplit split{options.tensor_parallel_size, options.pipeline_parallel_size,
+                          options.enable_expert_parallel, moe_backend(gpu, options)};
   for (std::int64_t stage = 0; stage < split.pipeline_parallel; ++stage) {
     const StageWeights weights = count_weights(model, split, stage);
     if (weights.parts.total() <= report.bytes_per_rank) continue;
@@ -115,7 +124,8 @@ WeightsReport fill_weights(const ModelSpec& model, const GpuSpec& gpu, const Mem
     const DraftWeights draft = count_draft_weights(model, split, options.spec_method);
     report.draft_bytes = draft.parts.total() - draft.shareable_bytes + draft.mla_absorbed_bytes;
   }
-  report.loaded_bytes = report.bytes_per_rank + report.buffer_bytes + report.mla_absorbed_bytes + report.draft_bytes;
+  report.loaded_bytes =
+      report.bytes_per_rank + report.buffer_bytes + report.mla_absorbed_bytes + report.draft_bytes;
   return report;
 }
 
@@ -130,9 +140,13 @@ MemoryReport evaluate(const ModelSpec& model, const GpuSpec& gpu, const MemoryOp
   MemoryReport report;
   report.max_model_len = options.max_model_len > 0 ? options.max_model_len : model.max_position_embeddings;
   report.max_num_seqs = options.max_num_seqs > 0 ? options.max_num_seqs : options.profile.max_num_seqs;
-  report.max_num_batched_tokens = options.max_num_batched_tokens > 0 ? options.max_num_batched_tokens : options.profile.max_num_batched_tokens;
-  report.gpu_memory_utilization = options.gpu_memory_utilization > 0 ? options.gpu_memory_utilization : options.profile.gpu_memory_utilization;
-  check_split(model, {options.tensor_parallel_size, options.pipeline_parallel_size, options.enable_expert_parallel, {}});
+  report.max_num_batched_tokens = options.max_num_batched_tokens > 0 ? options.max_num_batched_tokens
+                                                                     : options.profile.max_num_batched_tokens;
+  report.gpu_memory_utilization = options.gpu_memory_utilization > 0 ? options.gpu_memory_utilization
+                                                                     : options.profile.gpu_memory_utilization;
+  check_split(
+      model,
+      {options.tensor_parallel_size, options.pipeline_parallel_size, options.enable_expert_parallel, {}});
   check_context_parallel(model, options);
   const KvOptions kv = kv_options(model, options, report);
   const KvLayout layout = make_kv_layout(model, kv);
@@ -147,8 +161,8 @@ MemoryReport evaluate(const ModelSpec& model, const GpuSpec& gpu, const MemoryOp
     report.warnings.push_back(model.name + " keeps no KV cache");
     return report;
   }
-  const KvCapacity capacity =
-      size_kv_pool(layout, kv, options.profile, report.available_kv_bytes, report.max_model_len, options.num_gpu_blocks_override.value_or(0));
+  const KvCapacity capacity = size_kv_pool(layout, kv, options.profile, report.available_kv_bytes,
+                                           report.max_model_len, options.num_gpu_blocks_override.value_or(0));
   fill_kv(layout, capacity, kv, report.max_model_len, report.kv);
   report.fits_max_model_len = capacity.fits_max_model_len;
   const bool must_fit = options.profile.checks_length && !options.num_gpu_blocks_override;
@@ -169,9 +183,11 @@ bool starts(const ModelSpec& model, const GpuSpec& gpu, const MemoryOptions& opt
 }
 
 /// What would fit: a shorter length, more GPUs, an fp8 cache, another GPU.
-std::string advice(const ModelSpec& model, const GpuSpec& gpu, const MemoryOptions& options, const MemoryReport& report) {
+std::string advice(const ModelSpec& model, const GpuSpec& gpu, const MemoryOptions& options,
+                   const MemoryReport& report) {
   std::vector<std::string> ways;
-  if (report.fits_max_model_len > 0) ways.push_back(fmt::format("max_model_len {}", report.fits_max_model_len));
+  if (report.fits_max_model_len > 0)
+    ways.push_back(fmt::format("max_model_len {}", report.fits_max_model_len));
   MemoryOptions changed = options;
   for (std::int64_t tp = 2 * options.tensor_parallel_size; tp <= 16 && !options.available_kv_bytes; tp *= 2) {
     changed.tensor_parallel_size = tp;
@@ -181,13 +197,14 @@ std::string advice(const ModelSpec& model, const GpuSpec& gpu, const MemoryOptio
   }
   changed = options;
   changed.kv_cache_dtype = KvDtype::fp8_e4m3;
-  const bool wide =
-      options.kv_cache_dtype == KvDtype::model || options.kv_cache_dtype == KvDtype::bfloat16 || options.kv_cache_dtype == KvDtype::float16;
+  const bool wide = options.kv_cache_dtype == KvDtype::model || options.kv_cache_dtype == KvDtype::bfloat16 ||
+                    options.kv_cache_dtype == KvDtype::float16;
   if (wide && starts(model, gpu, changed)) ways.emplace_back("kv_cache_dtype fp8");
   if (!options.available_kv_bytes) {
     std::optional<GpuSpec> smallest;
     for (const GpuSpec& other : list_gpus()) {
-      if (other.memory_gib <= gpu.memory_gib || (smallest && other.memory_gib >= smallest->memory_gib)) continue;
+      if (other.memory_gib <= gpu.memory_gib || (smallest && other.memory_gib >= smallest->memory_gib))
+        continue;
       if (starts(model, other, options)) smallest = other;
     }
     if (smallest) ways.push_back("gpu " + smallest->name);
@@ -200,23 +217,26 @@ std::string refusal(const MemoryReport& report) {
   if (report.available_kv_bytes <= 0) {
     return fmt::format("nothing is left for the KV cache: {} are missing", gib(-report.available_kv_bytes));
   }
-  return fmt::format("one request of max_model_len {} needs {} of KV cache (one block put aside), {} are available", report.max_model_len,
-                     gib(report.kv.bytes_per_request + report.kv.bytes_per_block), gib(report.available_kv_bytes));
+  return fmt::format(
+      "one request of max_model_len {} needs {} of KV cache (one block put aside), {} are available",
+      report.max_model_len, gib(report.kv.bytes_per_request + report.kv.bytes_per_block),
+      gib(report.available_kv_bytes));
 }
 
 /// Deployments that start but can stall.
 void add_warnings(const MemoryOptions& options, MemoryReport& report) {
   const KvReport& kv = report.kv;
   if (kv.blocks_usable < kv.blocks_per_request) {
-    report.warnings.push_back(
-        fmt::format("a request of max_model_len {} needs {} blocks and only {} can be handed out: it would wait for ever; the longest that fits: {}",
-                    report.max_model_len, kv.blocks_per_request, kv.blocks_usable, report.fits_max_model_len));
+    report.warnings.push_back(fmt::format(
+        "a request of max_model_len {} needs {} blocks and only {} can be handed out: it would wait for "
+        "ever; the longest that fits: {}",
+        report.max_model_len, kv.blocks_per_request, kv.blocks_usable, report.fits_max_model_len));
   }
   if (options.num_gpu_blocks_override && !report.budget.empty()) {
     const std::int64_t wanted = *options.num_gpu_blocks_override * kv.bytes_per_block;
     if (wanted > report.available_kv_bytes) {
-      report.warnings.push_back(fmt::format("num_gpu_blocks_override takes {}, {} more than the GPU has left", gib(wanted),
-                                            gib(wanted - report.available_kv_bytes)));
+      report.warnings.push_back(fmt::format("num_gpu_blocks_override takes {}, {} more than the GPU has left",
+                                            gib(wanted), gib(wanted - report.available_kv_bytes)));
     }
   }
 }
@@ -224,6 +244,11 @@ void add_warnings(const MemoryOptions& options, MemoryReport& report) {
 }  // namespace
 
 MemoryReport memory_report(const ModelSpec& model, const GpuSpec& gpu, const MemoryOptions& options) {
+  if (!options.dtype.empty() && options.dtype != model.dtype) {
+    ModelSpec converted = model;
+    set_dtype(converted, options.dtype);
+    return memory_report(converted, gpu, options);
+  }
   MemoryReport report = evaluate(model, gpu, options);
   if (report.status == MemoryStatus::refused) {
     report.message = refusal(report) + "; " + advice(model, gpu, options, report);

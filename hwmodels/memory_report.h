@@ -1,4 +1,5 @@
-/// What fits: weights, activations, KV cache, blocks, tokens, concurrency of one engine on one GPU (per rank).
+/// What fits: weights, activations, KV cache, blocks, tokens, concurrency of one engine on one GPU (per
+/// rank).
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,8 @@
 
 namespace kvcast {
 
-/// What a user can set; zero or empty means the engine's or the model's default. from_profile() fills in the defaults.
+/// What a user can set; zero or empty means the engine's or the model's default. from_profile() fills in the
+/// defaults.
 struct MemoryOptions {
   EngineProfile profile;
   std::int64_t tensor_parallel_size = 1;
@@ -21,26 +23,28 @@ struct MemoryOptions {
   std::int64_t decode_context_parallel_size = 1;
   bool enable_expert_parallel = false;
   KvDtype kv_cache_dtype = KvDtype::model;
-  std::string dtype;                       // of the weights; empty: the model's
-  std::int64_t block_size = 0;             // 0: as the engine chooses
-  std::int64_t max_model_len = 0;          // 0: the model's
-  std::int64_t max_num_seqs = 0;           // 0: the profile's
+  std::string dtype;               // of the weights; empty: the model's
+  std::int64_t block_size = 0;     // 0: as the engine chooses
+  std::int64_t max_model_len = 0;  // 0: the model's
+  std::int64_t max_num_seqs = 0;   // 0: the profile's
   std::int64_t max_num_batched_tokens = 0;
-  double gpu_memory_utilization = 0;       // 0: the profile's
-  bool enforce_eager = false;              // no CUDA graphs
+  double gpu_memory_utilization = 0;  // 0: the profile's
+  bool enforce_eager = false;         // no CUDA graphs
   std::optional<bool> enable_prefix_caching;
   std::optional<bool> async_scheduling;
-  std::optional<bool> enable_chunked_prefill;
+  std::optional<bool> enable_chunked_prefill;  // carried for the schedulers; the step's tokens are
+                                               // max_num_batched_tokens either way
   bool disable_hybrid_kv_cache_manager = false;
-  std::string mamba_ssm_cache_dtype;       // "float32", "bfloat16", "float16"; empty: from the model
-  std::string spec_method;                 // "", "mtp", "ngram", "eagle"
+  std::string mamba_ssm_cache_dtype;  // "float32", "bfloat16", "float16"; empty: from the model
+  std::string spec_method;            // "", "mtp", "ngram", "eagle"
   std::int64_t num_speculative_tokens = 0;
-  std::string moe_backend;                 // "", "triton", "marlin": how MXFP4 experts are padded
-  std::optional<std::int64_t> available_kv_bytes;       // per rank: skips the budget
+  std::string moe_backend;                         // "", "triton", "marlin": how MXFP4 experts are padded
+  std::optional<std::int64_t> available_kv_bytes;  // per rank: skips the budget
   std::optional<std::int64_t> num_gpu_blocks_override;  // null block counted
 };
 
-/// One line of the waterfall. Bytes are signed: what is taken off is negative, so that the items sum to the KV cache's share.
+/// One line of the waterfall. Bytes are signed: what is taken off is negative, so that the items sum to the
+/// KV cache's share.
 struct BudgetItem {
   std::string item;
   std::int64_t bytes = 0;
@@ -59,28 +63,28 @@ struct WeightsReport {
 };
 
 struct KvGroupReport {
-  std::string kind;              // "full_attention", "sliding_window", "chunked_local", "mla", "recurrent"
+  std::string kind;  // "full_attention", "sliding_window", "chunked_local", "mla", "recurrent"
   std::int64_t layers = 0;
-  std::int64_t block_size = 0;   // tokens
-  std::int64_t page_bytes = 0;   // one layer's part of one block, padding included
-  std::int64_t window = 0;       // tokens; 0: unbounded
+  std::int64_t block_size = 0;          // tokens
+  std::int64_t page_bytes = 0;          // one layer's part of one block, padding included
+  std::int64_t window = 0;              // tokens; 0: unbounded
   std::int64_t blocks_per_request = 0;  // of max_model_len
 };
 
 struct KvReport {
-  std::string dtype;                   // resolved
-  std::string scheme;                  // what the scales cost
-  std::int64_t bytes_per_token = 0;    // unbounded layers only, per rank, before rounding up to blocks
+  std::string dtype;                          // resolved
+  std::string scheme;                         // what the scales cost
+  std::int64_t bytes_per_token = 0;           // unbounded layers only, per rank, before rounding up to blocks
   std::int64_t state_bytes_per_sequence = 0;  // recurrent layers
   std::int64_t bytes_per_block = 0;
-  std::int64_t block_size = 0;         // smallest of the groups'
-  std::int64_t blocks_total = 0;       // as the engine logs it, null block included
+  std::int64_t block_size = 0;    // smallest of the groups'
+  std::int64_t blocks_total = 0;  // as the engine logs it, null block included
   std::int64_t blocks_usable = 0;
-  std::int64_t tokens_total = 0;       // the figure that the engine reports
-  std::int64_t tokens_capacity = 0;    // tokens of requests of max_model_len that really fit
-  double max_concurrency = 0;          // requests of max_model_len, as the engine reports it
-  std::int64_t blocks_per_request = 0; // of max_model_len, over all groups
-  std::int64_t bytes_per_request = 0;  // the engine's check: the sum over groups of blocks x bytes per block
+  std::int64_t tokens_total = 0;        // the figure that the engine reports
+  std::int64_t tokens_capacity = 0;     // tokens of requests of max_model_len that really fit
+  double max_concurrency = 0;           // requests of max_model_len, as the engine reports it
+  std::int64_t blocks_per_request = 0;  // of max_model_len, over all groups
+  std::int64_t bytes_per_request = 0;   // the engine's check: the sum over groups of blocks x bytes per block
   std::vector<KvGroupReport> groups;
 };
 
@@ -88,8 +92,8 @@ enum class MemoryStatus : std::uint8_t { ok, refused };
 
 struct MemoryReport {
   MemoryStatus status = MemoryStatus::ok;
-  std::string message;                // why it is refused and what would fit; empty when ok
-  std::vector<std::string> warnings;  // starts, but may hang or starve
+  std::string message;                  // why it is refused and what would fit; empty when ok
+  std::vector<std::string> warnings;    // starts, but may hang or starve
   std::int64_t fits_max_model_len = 0;  // longest request that passes the engine's check (0: none)
   std::int64_t max_model_len = 0;
   std::int64_t max_num_seqs = 0;
@@ -98,11 +102,13 @@ struct MemoryReport {
   std::int64_t available_kv_bytes = 0;
   WeightsReport weights;
   KvReport kv;
-  std::vector<BudgetItem> budget;     // empty where available_kv_bytes was given
+  std::vector<BudgetItem> budget;  // empty where available_kv_bytes was given
 };
 
 /// Sizes one rank (with pipeline parallelism: the stage with the largest page sum).
-/// \throws InputError for settings that the engine refuses outright (heads not divisible, block size not supported, ...)
-[[nodiscard]] MemoryReport memory_report(const ModelSpec& model, const GpuSpec& gpu, const MemoryOptions& options);
+/// \throws InputError for settings that the engine refuses outright (heads not divisible, block size not
+/// supported, ...)
+[[nodiscard]] MemoryReport memory_report(const ModelSpec& model, const GpuSpec& gpu,
+                                         const MemoryOptions& options);
 
 }  // namespace kvcast

@@ -15,8 +15,9 @@ LayerKind kind_of_type(const FamilyInput& input, const std::string& type) {
   if (type == "full_attention" || type == "attention") return LayerKind::full_attention;
   if (type == "sliding_attention") return LayerKind::sliding_window;
   if (type == "chunked_attention") return LayerKind::chunked_local;
-  input.text.fail("layer_types", "unknown layer type \"" + type + "\"" +
-                                     known_names(type, {"full_attention", "sliding_attention", "chunked_attention"}));
+  input.text.fail("layer_types",
+                  "unknown layer type \"" + type + "\"" +
+                      known_names(type, {"full_attention", "sliding_attention", "chunked_attention"}));
 }
 
 /// Sets kinds and windows from layer_types, or from `is_local` where the file has none.
@@ -30,7 +31,8 @@ void set_kinds(const FamilyInput& input, LayerKind local, std::string_view windo
     } else {
       layer.kind = kind_of_type(input, types[i]);
     }
-    if (layer.kind != LayerKind::full_attention) layer.attention.window = input.text.integer(window_key, 1, HfConfig::kPositionsMax);
+    if (layer.kind != LayerKind::full_attention)
+      layer.attention.window = input.text.integer(window_key, 1, HfConfig::kPositionsMax);
   }
 }
 
@@ -42,7 +44,8 @@ void fill_layers(const FamilyInput& input, const AttentionShape& attention, cons
   add_rope_table(input, rotary_dim(input, attention.head_dim_k));
 }
 
-/// A uniform window as Mistral's and Phi-3's classes have it: every layer, unless use_sliding_window is false.
+/// A uniform window as Mistral's and Phi-3's classes have it: every layer, unless use_sliding_window is
+/// false.
 void set_uniform_window(const FamilyInput& input) {
   const bool windowed = input.text.has("sliding_window") && input.text.boolean_or("use_sliding_window", true);
   set_kinds(input, LayerKind::sliding_window, "sliding_window", [&](std::int64_t) { return windowed; });
@@ -50,9 +53,11 @@ void set_uniform_window(const FamilyInput& input) {
 
 /// Qwen's window: off by default, and only from layer max_window_layers on.
 void set_qwen_window(const FamilyInput& input) {
-  const bool windowed = input.text.boolean_or("use_sliding_window", false) && input.text.has("sliding_window");
+  const bool windowed =
+      input.text.boolean_or("use_sliding_window", false) && input.text.has("sliding_window");
   const std::int64_t first = windowed ? input.text.integer("max_window_layers", 0) : 0;
-  set_kinds(input, LayerKind::sliding_window, "sliding_window", [&](std::int64_t i) { return windowed && i >= first; });
+  set_kinds(input, LayerKind::sliding_window, "sliding_window",
+            [&](std::int64_t i) { return windowed && i >= first; });
 }
 
 void read_llama(const FamilyInput& input) {
@@ -101,13 +106,15 @@ void read_gemma3(const FamilyInput& input) {
   AttentionShape attention;
   attention.heads = input.text.integer_or("num_attention_heads", 8, 1, HfConfig::kCountMax);
   attention.kv_heads = input.text.integer_or("num_key_value_heads", 4, 1, HfConfig::kCountMax);
-  attention.head_dim_k = attention.head_dim_v = input.text.integer_or("head_dim", 256, 1, HfConfig::kCountMax);
+  attention.head_dim_k = attention.head_dim_v =
+      input.text.integer_or("head_dim", 256, 1, HfConfig::kCountMax);
   attention.qk_norm = true;
   fill_layers(input, attention, read_dense_mlp(input));
   for (LayerSpec& layer : input.spec->layers) layer.norms = 4;
   add_rope_table(input, attention.head_dim_k);  // sliding layers rotate with another base
   const std::int64_t pattern = input.text.integer_or("sliding_window_pattern", 6, 1);
-  set_kinds(input, LayerKind::sliding_window, "sliding_window", [&](std::int64_t i) { return (i + 1) % pattern != 0; });
+  set_kinds(input, LayerKind::sliding_window, "sliding_window",
+            [&](std::int64_t i) { return (i + 1) % pattern != 0; });
 }
 
 void read_gemma4(const FamilyInput& input) {
@@ -117,7 +124,8 @@ void read_gemma4(const FamilyInput& input) {
   sliding.qkv_bias = sliding.output_bias = text.boolean_or("attention_bias", false);
   AttentionShape full = sliding;
   full.kv_heads = text.integer_or("num_global_key_value_heads", sliding.kv_heads, 1, sliding.heads);
-  full.head_dim_k = full.head_dim_v = text.integer_or("global_head_dim", sliding.head_dim_k, 1, HfConfig::kCountMax);
+  full.head_dim_k = full.head_dim_v =
+      text.integer_or("global_head_dim", sliding.head_dim_k, 1, HfConfig::kCountMax);
   MlpShape mlp = read_dense_mlp(input);
   const bool moe = text.boolean_or("enable_moe_block", text.has("num_experts"));
   if (moe) {
@@ -130,7 +138,8 @@ void read_gemma4(const FamilyInput& input) {
   input.spec->rope_tables.clear();
   add_rope_table(input, sliding.head_dim_k);
   add_rope_table(input, full.head_dim_k);
-  set_kinds(input, LayerKind::sliding_window, "sliding_window", [](std::int64_t i) { return (i + 1) % 6 != 0; });
+  set_kinds(input, LayerKind::sliding_window, "sliding_window",
+            [](std::int64_t i) { return (i + 1) % 6 != 0; });
   const auto layers = static_cast<std::int64_t>(input.spec->layers.size());
   const std::int64_t shared = text.integer_or("num_kv_shared_layers", 0, 0, layers - 1);
   if (text.integer_or("hidden_size_per_layer_input", 0) > 0 && input.spec->weights_refused.empty()) {
@@ -203,12 +212,14 @@ void set_qwen_moe(const FamilyInput& input) {
   moe.shared_intermediate = text.integer_or("shared_expert_intermediate_size", 0);
   moe.shared_gate = moe.shared_intermediate > 0;
   const std::int64_t step = text.integer_or("decoder_sparse_step", 1, 1);
-  const std::vector<std::int64_t> only =
-      text.has("mlp_only_layers") ? text.integers("mlp_only_layers", 0, kLayersMax) : std::vector<std::int64_t>{};
+  const std::vector<std::int64_t> only = text.has("mlp_only_layers")
+                                             ? text.integers("mlp_only_layers", 0, kLayersMax)
+                                             : std::vector<std::int64_t>{};
   for (std::size_t i = 0; i < input.spec->layers.size(); ++i) {
     const auto index = static_cast<std::int64_t>(i);
     const bool is_dense = std::find(only.begin(), only.end(), index) != only.end() || (index + 1) % step != 0;
-    if (is_dense && !text.has("intermediate_size")) text.fail("intermediate_size", "required by the dense layers but missing");
+    if (is_dense && !text.has("intermediate_size"))
+      text.fail("intermediate_size", "required by the dense layers but missing");
     input.spec->layers[i].mlp = is_dense ? dense : moe;
   }
 }
@@ -250,7 +261,8 @@ MlpShape read_routed_mlp(const FamilyInput& input, std::string_view experts_key)
   moe.experts = text.integer(experts_key, 1, HfConfig::kCountMax);
   moe.top_k = weights_integer(input, text, "num_experts_per_tok");
   moe.expert_intermediate = weights_integer(input, text, "moe_intermediate_size");
-  moe.shared_intermediate = text.integer_or("n_shared_experts", 0, 0, HfConfig::kCountMax) * moe.expert_intermediate;
+  moe.shared_intermediate =
+      text.integer_or("n_shared_experts", 0, 0, HfConfig::kCountMax) * moe.expert_intermediate;
   moe.router_correction = true;
   return moe;
 }
@@ -314,7 +326,8 @@ void read_step3(const FamilyInput& input) {
     if (static_cast<std::int64_t>(i) >= dense) input.spec->layers[i].mlp = moe;
   }
   if (input.spec->weights_refused.empty()) {
-    input.spec->weights_refused = "the attention gates of this architecture are not described in its config.json";
+    input.spec->weights_refused =
+        "the attention gates of this architecture are not described in its config.json";
   }
 }
 
@@ -322,7 +335,8 @@ void read_step3(const FamilyInput& input) {
 void read_nemotron_nas(const FamilyInput& input) {
   const HfConfig& text = input.text;
   const std::vector<HfConfig> blocks = text.children("block_configs");
-  if (static_cast<std::int64_t>(blocks.size()) != layer_count(input)) text.fail("block_configs", "must have one entry per layer");
+  if (static_cast<std::int64_t>(blocks.size()) != layer_count(input))
+    text.fail("block_configs", "must have one entry per layer");
   const std::int64_t heads = text.integer("num_attention_heads", 1, HfConfig::kCountMax);
   const std::int64_t hidden = input.spec->hidden_size;
   const std::int64_t head_dim = text.integer_or("head_dim", hidden / heads, 1, HfConfig::kCountMax);
@@ -330,7 +344,8 @@ void read_nemotron_nas(const FamilyInput& input) {
     const std::optional<HfConfig> attention = block.child("attention");
     const std::optional<HfConfig> ffn = block.child("ffn");
     if (!attention || !ffn) block.fail("attention", "block_configs entries need \"attention\" and \"ffn\"");
-    if (attention->boolean_or("replace_with_linear", false) || ffn->boolean_or("replace_with_linear", false)) {
+    if (attention->boolean_or("replace_with_linear", false) ||
+        ffn->boolean_or("replace_with_linear", false)) {
       block.fail("attention", "replace_with_linear is not modelled");
     }
     LayerSpec layer;
@@ -338,7 +353,8 @@ void read_nemotron_nas(const FamilyInput& input) {
     layer.kind = LayerKind::no_attention;
     if (!attention->boolean_or("no_op", false)) {
       layer.kind = attention->has("window_length") ? LayerKind::sliding_window : LayerKind::full_attention;
-      if (layer.kind == LayerKind::sliding_window) layer.attention.window = attention->integer("window_length", 1, HfConfig::kPositionsMax);
+      if (layer.kind == LayerKind::sliding_window)
+        layer.attention.window = attention->integer("window_length", 1, HfConfig::kPositionsMax);
       layer.attention.heads = heads;
       const std::int64_t group = attention->integer("n_heads_in_group", 1, heads);
       if (heads % group != 0) attention->fail("n_heads_in_group", "must divide num_attention_heads");
@@ -350,9 +366,11 @@ void read_nemotron_nas(const FamilyInput& input) {
     if (!ffn->boolean_or("no_op", false)) {
       // Rounded up to a multiple of 256 as the architecture's published code does.
       const double width = 2 * ffn->real_or("ffn_mult", 0) * static_cast<double>(hidden) / 3;
-      if (!ffn->has("intermediate_size") && !(width >= 1 && width < 0x1p20)) ffn->fail("ffn_mult", "must be positive, and the MLP no wider than 1048576");
-      layer.mlp.intermediate =
-          ffn->has("intermediate_size") ? ffn->integer("intermediate_size", 1) : ceil_div(static_cast<std::int64_t>(width), 256) * 256;
+      if (!ffn->has("intermediate_size") && !(width >= 1 && width < 0x1p20))
+        ffn->fail("ffn_mult", "must be positive, and the MLP no wider than 1048576");
+      layer.mlp.intermediate = ffn->has("intermediate_size")
+                                   ? ffn->integer("intermediate_size", 1)
+                                   : ceil_div(static_cast<std::int64_t>(width), 256) * 256;
       ++layer.norms;
     }
     input.spec->layers.push_back(layer);
@@ -361,9 +379,11 @@ void read_nemotron_nas(const FamilyInput& input) {
 }
 
 constexpr const char* kDeepseekV4Refusal =
-    "compressed attention (compress_ratios) is not modelled: its cache is not a fixed number of bytes per token and layer";
+    "compressed attention (compress_ratios) is not modelled: its cache is not a fixed number of bytes per "
+    "token and layer";
 constexpr const char* kMinimaxM3Refusal =
-    "block-sparse attention is not modelled: its index-key cache is not described by the fields of config.json";
+    "block-sparse attention is not modelled: its index-key cache is not described by the fields of "
+    "config.json";
 
 constexpr Family kFamilies[] = {
     {"deepseek_ref", nullptr, kDeepseekV4Refusal},
@@ -416,16 +436,20 @@ const Family& find_family(const FamilyInput& input, const std::string& model_typ
     }
     if (family.refusal == nullptr) known.emplace_back(family.model_type);
   }
-  input.text.fail("model_type", "architecture \"" + model_type + "\" is not modelled" + known_names(model_type, known));
+  input.text.fail("model_type",
+                  "architecture \"" + model_type + "\" is not modelled" + known_names(model_type, known));
 }
 
 std::int64_t weights_integer(const FamilyInput& input, const HfConfig& config, std::string_view key) {
   if (config.has(key)) return config.integer(key, 1);
-  if (input.spec->weights_refused.empty()) input.spec->weights_refused = std::string(key) + " is not in the file";
+  if (input.spec->weights_refused.empty())
+    input.spec->weights_refused = std::string(key) + " is not in the file";
   return 0;
 }
 
-std::int64_t layer_count(const FamilyInput& input) { return input.text.integer("num_hidden_layers", 1, kLayersMax); }
+std::int64_t layer_count(const FamilyInput& input) {
+  return input.text.integer("num_hidden_layers", 1, kLayersMax);
+}
 
 AttentionShape read_attention(const FamilyInput& input) {
   const HfConfig& text = input.text;
@@ -433,12 +457,16 @@ AttentionShape read_attention(const FamilyInput& input) {
   attention.heads = text.integer("num_attention_heads", 1, HfConfig::kCountMax);
   attention.kv_heads = text.integer_or("num_key_value_heads", attention.heads, 1, attention.heads);
   if (attention.heads % attention.kv_heads != 0) {
-    text.fail("num_key_value_heads", std::to_string(attention.kv_heads) + " does not divide num_attention_heads " + std::to_string(attention.heads));
+    text.fail("num_key_value_heads", std::to_string(attention.kv_heads) +
+                                         " does not divide num_attention_heads " +
+                                         std::to_string(attention.heads));
   }
   if (!text.has("head_dim") && input.spec->hidden_size % attention.heads != 0) {
-    text.fail("num_attention_heads", std::to_string(attention.heads) + " does not divide hidden_size and the file has no head_dim");
+    text.fail("num_attention_heads",
+              std::to_string(attention.heads) + " does not divide hidden_size and the file has no head_dim");
   }
-  attention.head_dim_k = attention.head_dim_v = text.integer_or("head_dim", input.spec->hidden_size / attention.heads, 1, HfConfig::kCountMax);
+  attention.head_dim_k = attention.head_dim_v =
+      text.integer_or("head_dim", input.spec->hidden_size / attention.heads, 1, HfConfig::kCountMax);
   return attention;
 }
 
@@ -452,14 +480,16 @@ std::vector<std::string> read_layer_types(const FamilyInput& input) {
   if (!input.text.has("layer_types")) return {};
   std::vector<std::string> types = input.text.strings("layer_types");
   if (static_cast<std::int64_t>(types.size()) != layer_count(input)) {
-    input.text.fail("layer_types", "has " + std::to_string(types.size()) + " entries for " + std::to_string(layer_count(input)) + " layers");
+    input.text.fail("layer_types", "has " + std::to_string(types.size()) + " entries for " +
+                                       std::to_string(layer_count(input)) + " layers");
   }
   return types;
 }
 
 std::int64_t rotary_dim(const FamilyInput& input, std::int64_t head_dim) {
   double factor = input.text.real_or("partial_rotary_factor", 1);
-  if (const std::optional<HfConfig> rope = input.text.child("rope_parameters")) factor = rope->real_or("partial_rotary_factor", factor);
+  if (const std::optional<HfConfig> rope = input.text.child("rope_parameters"))
+    factor = rope->real_or("partial_rotary_factor", factor);
   if (!(factor > 0 && factor <= 1)) input.text.fail("partial_rotary_factor", "must be above 0 and at most 1");
   return static_cast<std::int64_t>(static_cast<double>(head_dim) * factor);
 }
@@ -475,7 +505,8 @@ void add_rope_table(const FamilyInput& input, std::int64_t dim) {
       table.element_bytes = 4;
       const double factor = scaling->real_or("factor", 1);
       if (!(factor > 0 && factor <= 1e6)) scaling->fail("factor", "must be above 0 and at most 1000000");
-      const std::int64_t original = scaling->integer_or("original_max_position_embeddings", table.rows, 1, HfConfig::kPositionsMax);
+      const std::int64_t original =
+          scaling->integer_or("original_max_position_embeddings", table.rows, 1, HfConfig::kPositionsMax);
       table.rows = static_cast<std::int64_t>(factor * static_cast<double>(original));
     }
   }

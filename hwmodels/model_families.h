@@ -31,14 +31,16 @@ struct Family {
 // Shared by the readers.
 
 /// A count that only the weights need: where it is missing, weights_refused says so and 0 is returned.
-[[nodiscard]] std::int64_t weights_integer(const FamilyInput& input, const HfConfig& config, std::string_view key);
+[[nodiscard]] std::int64_t weights_integer(const FamilyInput& input, const HfConfig& config,
+                                           std::string_view key);
 [[nodiscard]] std::int64_t layer_count(const FamilyInput& input);
 /// num_attention_heads, num_key_value_heads, head_dim as the Hugging Face classes default them.
 [[nodiscard]] AttentionShape read_attention(const FamilyInput& input);
 [[nodiscard]] MlpShape read_dense_mlp(const FamilyInput& input, std::string_view key = "intermediate_size");
 /// layer_types checked against the layer count; empty where the key is absent.
 [[nodiscard]] std::vector<std::string> read_layer_types(const FamilyInput& input);
-/// Adds the rotary table that engines build: max_position_embeddings rows of `dim`, in fp32 under YaRN scaling.
+/// Adds the rotary table that engines build: max_position_embeddings rows of `dim`, in fp32 under YaRN
+/// scaling.
 void add_rope_table(const FamilyInput& input, std::int64_t dim);
 /// head_dim times the partial rotary factor.
 [[nodiscard]] std::int64_t rotary_dim(const FamilyInput& input, std::int64_t head_dim);

@@ -11,13 +11,15 @@ namespace {
 
 constexpr std::int64_t kCountMax = HfConfig::kCountMax;
 
-/// Multi-head latent attention. num_key_value_heads and head_dim of such files must be ignored: the cache holds one latent per token.
+/// Multi-head latent attention. num_key_value_heads and head_dim of such files must be ignored: the cache
+/// holds one latent per token.
 MlaShape read_mla(const FamilyInput& input) {
   const HfConfig& text = input.text;
   MlaShape mla;
   mla.heads = text.integer("num_attention_heads", 1, kCountMax);
   mla.q_lora_rank = text.integer_or("q_lora_rank", 0);
-  if (!text.has("q_lora_rank") && !text.has("vocab_size")) static_cast<void>(weights_integer(input, text, "q_lora_rank"));
+  if (!text.has("q_lora_rank") && !text.has("vocab_size"))
+    static_cast<void>(weights_integer(input, text, "q_lora_rank"));
   mla.kv_lora_rank = text.integer("kv_lora_rank", 1);
   mla.rope_dim = text.integer("qk_rope_head_dim", 1, kCountMax);
   mla.nope_dim = text.integer("qk_nope_head_dim", 1, kCountMax);
@@ -30,9 +32,11 @@ std::vector<bool> indexer_layers(const FamilyInput& input, std::int64_t layers) 
   std::vector<bool> own(static_cast<std::size_t>(layers), true);
   if (!input.text.has("indexer_types")) return own;
   const std::vector<std::string> types = input.text.strings("indexer_types");
-  if (static_cast<std::int64_t>(types.size()) != layers) input.text.fail("indexer_types", "must have one entry per layer");
+  if (static_cast<std::int64_t>(types.size()) != layers)
+    input.text.fail("indexer_types", "must have one entry per layer");
   for (std::size_t i = 0; i < types.size(); ++i) {
-    if (types[i] != "full" && types[i] != "shared") input.text.fail("indexer_types", "unknown type \"" + types[i] + "\" (known: full, shared)");
+    if (types[i] != "full" && types[i] != "shared")
+      input.text.fail("indexer_types", "unknown type \"" + types[i] + "\" (known: full, shared)");
     own[i] = types[i] == "full";
   }
   return own;
@@ -93,7 +97,8 @@ std::string nemotron_pattern(const FamilyInput& input) {
     } else if (type == "mlp") {
       pattern += '-';
     } else {
-      text.fail("layers_block_type", "unknown layer type \"" + type + "\"" + known_names(type, {"mamba", "attention", "moe", "mlp"}));
+      text.fail("layers_block_type", "unknown layer type \"" + type + "\"" +
+                                         known_names(type, {"mamba", "attention", "moe", "mlp"}));
     }
   }
   return pattern;
@@ -115,7 +120,8 @@ NemotronLayers nemotron_layers(const FamilyInput& input, const std::string& patt
     shape.heads = text.integer("num_attention_heads", 1, kCountMax);
     shape.kv_heads = text.integer("num_key_value_heads", 1, shape.heads);
     // Older files call it attention_head_dim; the class default is 128.
-    shape.head_dim_k = shape.head_dim_v = text.integer_or("head_dim", text.integer_or("attention_head_dim", 128, 1, kCountMax), 1, kCountMax);
+    shape.head_dim_k = shape.head_dim_v =
+        text.integer_or("head_dim", text.integer_or("attention_head_dim", 128, 1, kCountMax), 1, kCountMax);
     shape.qkv_bias = shape.output_bias = text.boolean_or("attention_bias", false);
   }
   layers.moe.kind = layers.mlp.kind = LayerKind::no_attention;
@@ -129,7 +135,8 @@ NemotronLayers nemotron_layers(const FamilyInput& input, const std::string& patt
     moe.top_k = weights_integer(input, text, "num_experts_per_tok");
     moe.expert_intermediate = weights_integer(input, text, "moe_intermediate_size");
     moe.expert_hidden = text.integer_or("moe_latent_size", 0);
-    moe.shared_intermediate = text.integer_or("moe_shared_expert_intermediate_size", 0) * text.integer_or("n_shared_experts", 1, 0, kCountMax);
+    moe.shared_intermediate = text.integer_or("moe_shared_expert_intermediate_size", 0) *
+                              text.integer_or("n_shared_experts", 1, 0, kCountMax);
     moe.router_correction = true;
   }
   for (LayerSpec* layer : {&layers.mamba, &layers.attention, &layers.moe, &layers.mlp}) {
@@ -141,11 +148,17 @@ NemotronLayers nemotron_layers(const FamilyInput& input, const std::string& patt
 
 const LayerSpec& nemotron_layer(const FamilyInput& input, const NemotronLayers& layers, char kind) {
   switch (kind) {
-    case 'M': return layers.mamba;
-    case '*': return layers.attention;
-    case 'E': return layers.moe;
-    case '-': return layers.mlp;
-    default: input.text.fail("hybrid_override_pattern", std::string("unknown layer '") + kind + "' (known: M, *, E, -)");
+    case 'M':
+      return layers.mamba;
+    case '*':
+      return layers.attention;
+    case 'E':
+      return layers.moe;
+    case '-':
+      return layers.mlp;
+    default:
+      input.text.fail("hybrid_override_pattern",
+                      std::string("unknown layer '") + kind + "' (known: M, *, E, -)");
   }
 }
 
@@ -241,7 +254,8 @@ void read_kimi_linear(const FamilyInput& input) {
   const std::int64_t dense = text.integer_or("first_k_dense_replace", 0);
   for (std::int64_t i = 0; i < layers; ++i) {
     if (kda.contains(i + 1) == full.contains(i + 1)) {
-      linear->fail("kda_layers", "layer " + std::to_string(i + 1) + " must be in exactly one of kda_layers and full_attn_layers");
+      linear->fail("kda_layers", "layer " + std::to_string(i + 1) +
+                                     " must be in exactly one of kda_layers and full_attn_layers");
     }
     LayerSpec layer = attention;
     if (kda.contains(i + 1)) {
@@ -254,7 +268,8 @@ void read_kimi_linear(const FamilyInput& input) {
   }
   if (!text.boolean_or("mla_use_nope", true)) add_rope_table(input, attention.mla.rope_dim);
   const std::int64_t drafts = text.integer_or("num_nextn_predict_layers", 0, 0, 64);
-  if (drafts > 0) text.fail("num_nextn_predict_layers", "prediction layers of this architecture are not modelled");
+  if (drafts > 0)
+    text.fail("num_nextn_predict_layers", "prediction layers of this architecture are not modelled");
 }
 
 void read_gated_delta(const FamilyInput& input) {
@@ -277,22 +292,26 @@ void read_gated_delta(const FamilyInput& input) {
       const std::string& type = types[static_cast<std::size_t>(i)];
       is_linear = type == "linear_attention";
       if (!is_linear && type != "full_attention") {
-        text.fail("layer_types", "unknown layer type \"" + type + "\"" + known_names(type, {"full_attention", "linear_attention"}));
+        text.fail("layer_types", "unknown layer type \"" + type + "\"" +
+                                     known_names(type, {"full_attention", "linear_attention"}));
       }
     }
     input.spec->layers.push_back(is_linear ? linear : full);
   }
   add_rope_table(input, rotary_dim(input, full.attention.head_dim_k));
-  const std::int64_t drafts = text.integer_or("mtp_num_hidden_layers", text.integer_or("num_nextn_predict_layers", 0, 0, 64), 0, 64);
+  const std::int64_t drafts =
+      text.integer_or("mtp_num_hidden_layers", text.integer_or("num_nextn_predict_layers", 0, 0, 64), 0, 64);
   input.spec->draft_layers.assign(static_cast<std::size_t>(drafts), full);
 }
 
 void read_nemotron_h(const FamilyInput& input) {
   const HfConfig& text = input.text;
   const std::string pattern = nemotron_pattern(input);
-  if (pattern.empty() || pattern.size() > 4096) text.fail("hybrid_override_pattern", "must describe 1 to 4096 layers");
+  if (pattern.empty() || pattern.size() > 4096)
+    text.fail("hybrid_override_pattern", "must describe 1 to 4096 layers");
   if (text.has("num_hidden_layers") && layer_count(input) != static_cast<std::int64_t>(pattern.size())) {
-    text.fail("num_hidden_layers", "differs from the " + std::to_string(pattern.size()) + " layers of the pattern");
+    text.fail("num_hidden_layers",
+              "differs from the " + std::to_string(pattern.size()) + " layers of the pattern");
   }
   const NemotronLayers layers = nemotron_layers(input, pattern);
   for (const char kind : pattern) input.spec->layers.push_back(nemotron_layer(input, layers, kind));
@@ -313,7 +332,8 @@ void read_jamba(const FamilyInput& input) {
   LayerSpec mamba;
   mamba.kind = LayerKind::recurrent;
   mamba.state.family = StateFamily::mamba1;
-  mamba.state.intermediate = mamba.state.heads = text.integer_or("mamba_expand", 2, 1, 64) * input.spec->hidden_size;
+  mamba.state.intermediate = mamba.state.heads =
+      text.integer_or("mamba_expand", 2, 1, 64) * input.spec->hidden_size;
   mamba.state.head_dim_k = text.integer_or("mamba_d_state", 16, 1, kCountMax);
   mamba.state.head_dim_v = 1;
   mamba.state.conv_kernel = text.integer_or("mamba_d_conv", 4, 1, 64);

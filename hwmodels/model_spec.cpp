@@ -6,6 +6,7 @@
 #include "sim/base/embedded.h"
 #include "sim/base/error.h"
 #include "sim/base/file.h"
+#include "sim/base/text.h"
 
 namespace kvcast {
 namespace {
@@ -16,8 +17,11 @@ constexpr std::string_view kJsonSuffix = ".json";
 
 /// JSON text, or a bare word that stands for a string (float16).
 JsonValue parse_override(const std::string& key, const std::string& text) {
-  const bool bare = !text.empty() && text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == std::string::npos &&
-                    text != "true" && text != "false" && text != "null" && text.find_first_of("0123456789-") != 0;
+  const bool bare =
+      !text.empty() &&
+      text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") ==
+          std::string::npos &&
+      text != "true" && text != "false" && text != "null" && text.find_first_of("0123456789-") != 0;
   return parse_json(bare ? "\"" + text + "\"" : text, "model_overrides." + key);
 }
 
@@ -35,7 +39,8 @@ void apply_override(JsonValue& root, const std::string& dotted, const std::strin
     const std::size_t dot = dotted.find('.', begin);
     const std::string key = dotted.substr(begin, dot == std::string::npos ? dot : dot - begin);
     if (key.empty() || at->type != JsonValue::Type::object) {
-      throw InputError("model_overrides." + dotted + ": no such place in the model's config", ExitCode::usage);
+      throw InputError("model_overrides." + dotted + ": no such place in the model's config",
+                       ExitCode::usage);
     }
     JsonValue* next = nullptr;
     for (auto& member : at->members) {
@@ -113,13 +118,20 @@ std::string without_suffix(std::string_view name) {
 
 std::string_view to_string(LayerKind kind) {
   switch (kind) {
-    case LayerKind::full_attention: return "full_attention";
-    case LayerKind::sliding_window: return "sliding_window";
-    case LayerKind::chunked_local: return "chunked_local";
-    case LayerKind::mla: return "mla";
-    case LayerKind::recurrent: return "recurrent";
-    case LayerKind::shared_kv: return "shared_kv";
-    case LayerKind::no_attention: return "no_attention";
+    case LayerKind::full_attention:
+      return "full_attention";
+    case LayerKind::sliding_window:
+      return "sliding_window";
+    case LayerKind::chunked_local:
+      return "chunked_local";
+    case LayerKind::mla:
+      return "mla";
+    case LayerKind::recurrent:
+      return "recurrent";
+    case LayerKind::shared_kv:
+      return "shared_kv";
+    case LayerKind::no_attention:
+      return "no_attention";
   }
   return "";
 }
@@ -127,7 +139,8 @@ std::string_view to_string(LayerKind kind) {
 ModelSpec parse_model(std::string_view json, const std::string& name, const ModelOverrides& overrides) {
   JsonValue document = parse_json(json, name);
   if (document.type != JsonValue::Type::object) {
-    throw InputError(name + ":1:1: expected an object, found " + std::string(to_string(document.type)), ExitCode::bad_data);
+    throw InputError(name + ":1:1: expected an object, found " + std::string(to_string(document.type)),
+                     ExitCode::bad_data);
   }
   for (const auto& [key, value] : overrides) apply_override(document, key, value);
   ModelSpec spec;
@@ -149,14 +162,30 @@ ModelSpec parse_model(std::string_view json, const std::string& name, const Mode
   } else if (spec.weights_refused.empty()) {
     spec.weights_refused = "vocab_size is not in the file";
   }
-  const bool tied_by_class = spec.model_type.rfind("gemma", 0) == 0;  // the class's default, where files leave it out
-  spec.tied_embeddings = input.text.boolean_or("tie_word_embeddings", input.root.boolean_or("tie_word_embeddings", tied_by_class));
+  const bool tied_by_class =
+      spec.model_type.rfind("gemma", 0) == 0;  // the class's default, where files leave it out
+  spec.tied_embeddings = input.text.boolean_or("tie_word_embeddings",
+                                               input.root.boolean_or("tie_word_embeddings", tied_by_class));
   family.read(input);
   read_vision(input);
   return spec;
 }
 
-ModelSpec load_model(const std::string& path_or_name, const ModelOverrides& overrides, const std::string& where) {
+void set_dtype(ModelSpec& model, std::string_view dtype) {
+  if (dtype != "bfloat16" && dtype != "float16" && dtype != "float32") {
+    throw InputError("dtype: unknown dtype " + quoted(dtype) +
+                     known_names(dtype, {"bfloat16", "float16", "float32"}));
+  }
+  const std::int64_t bytes = dtype == "float32" ? 4 : 2;
+  for (RopeTable& table : model.rope_tables) {
+    if (table.element_bytes == model.dtype_bytes) table.element_bytes = bytes;  // YaRN's stay in fp32
+  }
+  model.dtype = std::string(dtype);
+  model.dtype_bytes = bytes;
+}
+
+ModelSpec load_model(const std::string& path_or_name, const ModelOverrides& overrides,
+                     const std::string& where) {
   std::error_code ignored;
   std::string path = path_or_name;
   if (std::filesystem::is_directory(path, ignored)) path += "/config.json";
@@ -177,7 +206,8 @@ ModelSpec load_model(const std::string& path_or_name, const ModelOverrides& over
     return spec;
   }
   const std::string prefix = where.empty() ? "model" : where;
-  throw InputError(prefix + ": no file, folder or known model \"" + path_or_name + "\"" + known_names(name, list_models()));
+  throw InputError(prefix + ": no file, folder or known model \"" + path_or_name + "\"" +
+                   known_names(name, list_models()));
 }
 
 std::vector<std::string> list_models() {

@@ -12,11 +12,15 @@ namespace {
 constexpr std::uint32_t bit(LinearRole role) { return std::uint32_t{1} << static_cast<unsigned>(role); }
 constexpr std::uint32_t kAllRoles = 0x1F;
 
-bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
 
-/// The roles that a module name or pattern of an ignore list means; 0 where it means none that is ever quantised.
+/// The roles that a module name or pattern of an ignore list means; 0 where it means none that is ever
+/// quantised.
 std::uint32_t roles_of(std::string_view pattern) {
-  for (const std::string_view other : {"lm_head", "embed", "vision", "visual", "norm", "mm_projector", "multi_modal", "shared_expert_gate", "eh_proj"}) {
+  for (const std::string_view other : {"lm_head", "embed", "vision", "visual", "norm", "mm_projector",
+                                       "multi_modal", "shared_expert_gate", "eh_proj"}) {
     if (contains(pattern, other)) return 0;
   }
   if (contains(pattern, "shared_expert")) return bit(LinearRole::shared_expert);
@@ -72,16 +76,19 @@ std::string read_fp8(const HfConfig& config, Quantization& quantization) {
 std::string read_int_group(const HfConfig& config, Quantization& quantization, std::string_view method) {
   quantization.format = WeightFormat::int_group;
   quantization.bits = config.integer(config.has("bits") ? "bits" : "w_bit", 1, 16);
-  if (quantization.bits != 4 && quantization.bits != 8) return std::to_string(quantization.bits) + "-bit weights are not modelled";
+  if (quantization.bits != 4 && quantization.bits != 8)
+    return std::to_string(quantization.bits) + "-bit weights are not modelled";
   const JsonValue* group = config.find("group_size");
   quantization.group_size = group == nullptr ? 128 : config.integer("group_size", -1);
-  if (quantization.group_size == 0) config.fail("group_size", "must be positive, or -1 for one group per output");
+  if (quantization.group_size == 0)
+    config.fail("group_size", "must be positive, or -1 for one group per output");
   quantization.zero_points = true;  // both formats store them, symmetric or not
   quantization.group_index = method == "gptq";
   return {};
 }
 
-std::string read_compressed_weights(const HfConfig& config, const HfConfig& weights, Quantization& quantization) {
+std::string read_compressed_weights(const HfConfig& config, const HfConfig& weights,
+                                    Quantization& quantization) {
   const std::int64_t bits = weights.integer("num_bits", 1, 16);
   const std::string type = weights.text_or("type", "int");
   const std::string strategy = weights.text_or("strategy", "tensor");
@@ -97,10 +104,12 @@ std::string read_compressed_weights(const HfConfig& config, const HfConfig& weig
     quantization.format = WeightFormat::int_group;
     quantization.bits = bits;
     quantization.group_size = weights.integer_or("group_size", -1, -1);
-    if (quantization.group_size == 0) weights.fail("group_size", "must be positive, or -1 for one group per output");
+    if (quantization.group_size == 0)
+      weights.fail("group_size", "must be positive, or -1 for one group per output");
     quantization.zero_points = !weights.boolean_or("symmetric", true);
   } else {
-    return "compressed-tensors weights of " + std::to_string(bits) + " bits, type " + type + ", strategy " + strategy + " are not modelled";
+    return "compressed-tensors weights of " + std::to_string(bits) + " bits, type " + type + ", strategy " +
+           strategy + " are not modelled";
   }
   return {};
 }
@@ -111,10 +120,12 @@ std::string read_compressed_tensors(const HfConfig& config, Quantization& quanti
   const std::optional<HfConfig> group = groups->child("group_0");
   const std::optional<HfConfig> weights = group ? group->child("weights") : std::nullopt;
   if (!weights) groups->fail("group_0", "required with its \"weights\" but missing");
-  if (groups->has("group_1")) return "compressed-tensors checkpoints with several config_groups are not modelled";
+  if (groups->has("group_1"))
+    return "compressed-tensors checkpoints with several config_groups are not modelled";
   if (group->has("targets")) {
     std::uint32_t targeted = 0;
-    for (const std::string& target : group->strings("targets")) targeted |= target == "Linear" ? kAllRoles : roles_of(target);
+    for (const std::string& target : group->strings("targets"))
+      targeted |= target == "Linear" ? kAllRoles : roles_of(target);
     quantization.ignored_roles |= kAllRoles & ~targeted;
   }
   if (const std::optional<HfConfig> activations = group->child("input_activations")) {
@@ -142,14 +153,22 @@ std::int64_t padded(std::int64_t value, std::int64_t unit) { return ceil_div(val
 
 std::string_view to_string(WeightFormat format) {
   switch (format) {
-    case WeightFormat::none: return "unquantised";
-    case WeightFormat::fp8_tensor: return "fp8, one scale per tensor";
-    case WeightFormat::fp8_channel: return "fp8, one scale per output";
-    case WeightFormat::fp8_block: return "fp8, block scales";
-    case WeightFormat::int8_channel: return "int8, one scale per output";
-    case WeightFormat::int_group: return "packed integers, group scales";
-    case WeightFormat::mxfp4: return "mxfp4";
-    case WeightFormat::nvfp4: return "nvfp4";
+    case WeightFormat::none:
+      return "unquantised";
+    case WeightFormat::fp8_tensor:
+      return "fp8, one scale per tensor";
+    case WeightFormat::fp8_channel:
+      return "fp8, one scale per output";
+    case WeightFormat::fp8_block:
+      return "fp8, block scales";
+    case WeightFormat::int8_channel:
+      return "int8, one scale per output";
+    case WeightFormat::int_group:
+      return "packed integers, group scales";
+    case WeightFormat::mxfp4:
+      return "mxfp4";
+    case WeightFormat::nvfp4:
+      return "nvfp4";
   }
   return "";
 }
@@ -182,50 +201,69 @@ Quantization read_quantization(const HfConfig& root, const HfConfig& text, std::
     refused = read_modelopt(config, quantization);
   } else {
     refused = "quant_method \"" + method + "\" is not modelled" +
-              known_names(method, {"fp8", "fbgemm_fp8", "awq", "gptq", "auto-round", "compressed-tensors", "mxfp4", "modelopt"});
+              known_names(method, {"fp8", "fbgemm_fp8", "awq", "gptq", "auto-round", "compressed-tensors",
+                                   "mxfp4", "modelopt"});
   }
   return quantization;
 }
 
 bool is_quantized(const Quantization& quantization, LinearRole role, std::int64_t layer) {
-  if (quantization.format == WeightFormat::none || (quantization.ignored_roles & bit(role)) != 0) return false;
+  if (quantization.format == WeightFormat::none || (quantization.ignored_roles & bit(role)) != 0)
+    return false;
   const auto here = quantization.ignored_in_layer.find(layer);
   return here == quantization.ignored_in_layer.end() || (here->second & bit(role)) == 0;
 }
 
-std::int64_t linear_bytes(const Quantization& quantization, WeightFormat format, const LinearSize& size, std::int64_t dtype_bytes) {
+std::int64_t linear_bytes(const Quantization& quantization, WeightFormat format, const LinearSize& size,
+                          std::int64_t dtype_bytes) {
   const std::int64_t elements = size.in * size.out;
   const std::int64_t activation_scales = quantization.static_activations ? 4 * size.tensors : 0;
   switch (format) {
-    case WeightFormat::none: return elements * dtype_bytes;
-    case WeightFormat::fp8_tensor: return elements + 4 * size.tensors + activation_scales;
+    case WeightFormat::none:
+      return elements * dtype_bytes;
+    case WeightFormat::fp8_tensor:
+      return elements + 4 * size.tensors + activation_scales;
     case WeightFormat::fp8_channel:
-    case WeightFormat::int8_channel: return elements + 4 * size.out + activation_scales;
+    case WeightFormat::int8_channel:
+      return elements + 4 * size.out + activation_scales;
     case WeightFormat::fp8_block:
-      return elements + 4 * ceil_div(size.out, quantization.block_rows) * ceil_div(size.in, quantization.block_cols);
+      return elements +
+             4 * ceil_div(size.out, quantization.block_rows) * ceil_div(size.in, quantization.block_cols);
     case WeightFormat::int_group: {
-      const std::int64_t groups = quantization.group_size < 0 ? 1 : ceil_div(size.in, quantization.group_size);
+      const std::int64_t groups =
+          quantization.group_size < 0 ? 1 : ceil_div(size.in, quantization.group_size);
       const std::int64_t values = ceil_div(elements * quantization.bits, 8);
-      const std::int64_t zeros = quantization.zero_points ? ceil_div(groups * padded(size.out, 32 / quantization.bits) * quantization.bits, 8) : 0;
+      const std::int64_t zeros =
+          quantization.zero_points
+              ? ceil_div(groups * padded(size.out, 32 / quantization.bits) * quantization.bits, 8)
+              : 0;
       return values + groups * size.out * 2 + zeros + (quantization.group_index ? 4 * size.in : 0);
     }
-    case WeightFormat::mxfp4: return ceil_div(size.in, 2) * size.out + ceil_div(size.in, 32) * size.out;
-    case WeightFormat::nvfp4: return ceil_div(size.in, 2) * size.out + ceil_div(size.in, 16) * size.out + 8 * size.tensors;
+    case WeightFormat::mxfp4:
+      return ceil_div(size.in, 2) * size.out + ceil_div(size.in, 32) * size.out;
+    case WeightFormat::nvfp4:
+      return ceil_div(size.in, 2) * size.out + ceil_div(size.in, 16) * size.out + 8 * size.tensors;
   }
   return 0;
 }
 
 std::string_view compute_dtype(WeightFormat format, std::string_view model_dtype) {
-  const std::string_view plain = model_dtype == "float32" ? "fp32" : model_dtype == "float16" ? "fp16" : "bf16";
+  const std::string_view plain = model_dtype == "float32"   ? "fp32"
+                                 : model_dtype == "float16" ? "fp16"
+                                                            : "bf16";
   switch (format) {
     case WeightFormat::fp8_tensor:
     case WeightFormat::fp8_channel:
-    case WeightFormat::fp8_block: return "fp8";
-    case WeightFormat::int8_channel: return "int8";
-    case WeightFormat::nvfp4: return "fp4";
+    case WeightFormat::fp8_block:
+      return "fp8";
+    case WeightFormat::int8_channel:
+      return "int8";
+    case WeightFormat::nvfp4:
+      return "fp4";
     case WeightFormat::none:
     case WeightFormat::int_group:
-    case WeightFormat::mxfp4: return plain;  // weight-only: dequantised into the model's dtype
+    case WeightFormat::mxfp4:
+      return plain;  // weight-only: dequantised into the model's dtype
   }
   return plain;
 }

@@ -16,7 +16,11 @@ constexpr double kFinePerSecond = 1e9 * (1 << kFineBits);
 class OpBuilder {
  public:
   OpBuilder(const ModelSpec& model, const GpuSpec& gpu, const TimerOptions& options)
-      : model_(model), gpu_(gpu), options_(options), tp_(options.tensor_parallel_size), bytes_(model.dtype_bytes) {}
+      : model_(model),
+        gpu_(gpu),
+        options_(options),
+        tp_(options.tensor_parallel_size),
+        bytes_(model.dtype_bytes) {}
 
   std::vector<Op> build() {
     add_host();
@@ -31,7 +35,9 @@ class OpBuilder {
  private:
   [[nodiscard]] std::int64_t memory_time(double bytes) const { return fine(bytes / gpu_.bytes_per_s()); }
   [[nodiscard]] static std::int64_t fine(double seconds) { return std::llround(seconds * kFinePerSecond); }
-  [[nodiscard]] std::string_view plain_dtype() const { return compute_dtype(WeightFormat::none, model_.dtype); }
+  [[nodiscard]] std::string_view plain_dtype() const {
+    return compute_dtype(WeightFormat::none, model_.dtype);
+  }
 
   /// Fills the times from the bytes and FLOP, and merges with an equal operator of another layer.
   void add(Op op, std::string_view dtype) {
@@ -46,9 +52,12 @@ class OpBuilder {
   void merge(Op op) {
     for (std::size_t i = 0; i < ops_.size(); ++i) {
       const Op& unit = units_[i];
-      const bool same = unit.name == op.name && unit.rows == op.rows && unit.window == op.window && unit.experts == op.experts && unit.top_k == op.top_k &&
-                        unit.bytes_fixed == op.bytes_fixed && unit.bytes_row == op.bytes_row && unit.bytes_side == op.bytes_side &&
-                        unit.flop_row == op.flop_row && unit.flop_per_s == op.flop_per_s && unit.memory_fixed == op.memory_fixed && unit.memory_row == op.memory_row;
+      const bool same = unit.name == op.name && unit.rows == op.rows && unit.window == op.window &&
+                        unit.experts == op.experts && unit.top_k == op.top_k &&
+                        unit.bytes_fixed == op.bytes_fixed && unit.bytes_row == op.bytes_row &&
+                        unit.bytes_side == op.bytes_side && unit.flop_row == op.flop_row &&
+                        unit.flop_per_s == op.flop_per_s && unit.memory_fixed == op.memory_fixed &&
+                        unit.memory_row == op.memory_row;
       if (!same) continue;
       Op& sum = ops_[i];
       sum.memory_fixed += op.memory_fixed;
@@ -107,7 +116,8 @@ class OpBuilder {
     add(std::move(op), plain_dtype());
   }
 
-  /// Ring all-reduce of one hidden state per token over the ranks: 2(t-1) hops, 2(t-1)/t of the bytes over a GPU's link.
+  /// Ring all-reduce of one hidden state per token over the ranks: 2(t-1) hops, 2(t-1)/t of the bytes over a
+  /// GPU's link.
   void add_all_reduce() {
     if (tp_ == 1) return;
     Op op;
@@ -115,14 +125,16 @@ class OpBuilder {
     op.memory_bound = OpBound::link;
     const auto ranks = static_cast<double>(tp_);
     op.memory_fixed = fine(2 * (ranks - 1) * gpu_.link_latency_us * 1e-6);
-    op.memory_row = fine(2 * (ranks - 1) / ranks * static_cast<double>(model_.hidden_size * bytes_) / (gpu_.link_gb_per_s * 1e9));
+    op.memory_row = fine(2 * (ranks - 1) / ranks * static_cast<double>(model_.hidden_size * bytes_) /
+                         (gpu_.link_gb_per_s * 1e9));
     op.flop_per_s = gpu_.flop_per_s(plain_dtype());
     merge(std::move(op));
   }
 
   void add_embedding() { add_elementwise("embedding", 2 * model_.hidden_size * bytes_); }
 
-  /// The LM head on the sampled rows, the gathering of its parts, and one pass of the sampler over the fp32 logits.
+  /// The LM head on the sampled rows, the gathering of its parts, and one pass of the sampler over the fp32
+  /// logits.
   void add_head() {
     const std::int64_t padded = ceil_div(model_.vocab_size, 64) * 64;
     add_plain_gemm("lm_head", OpRows::sampled, model_.hidden_size, padded / tp_);
@@ -132,7 +144,8 @@ class OpBuilder {
       gather.rows = OpRows::sampled;
       gather.memory_bound = OpBound::link;
       gather.memory_fixed = fine(static_cast<double>(tp_ - 1) * gpu_.link_latency_us * 1e-6);
-      gather.memory_row = fine(static_cast<double>((tp_ - 1) * padded / tp_ * bytes_) / (gpu_.link_gb_per_s * 1e9));
+      const std::int64_t received = (tp_ - 1) * (padded / tp_) * bytes_;
+      gather.memory_row = fine(static_cast<double>(received) / (gpu_.link_gb_per_s * 1e9));
       gather.flop_per_s = gpu_.flop_per_s(plain_dtype());
       merge(std::move(gather));
     }
@@ -149,10 +162,17 @@ class OpBuilder {
       case LayerKind::full_attention:
       case LayerKind::sliding_window:
       case LayerKind::chunked_local:
-      case LayerKind::shared_kv: add_attention(layer); break;
-      case LayerKind::mla: add_mla(layer); break;
-      case LayerKind::recurrent: add_recurrent(layer.state); break;
-      case LayerKind::no_attention: break;
+      case LayerKind::shared_kv:
+        add_attention(layer);
+        break;
+      case LayerKind::mla:
+        add_mla(layer);
+        break;
+      case LayerKind::recurrent:
+        add_recurrent(layer.state);
+        break;
+      case LayerKind::no_attention:
+        break;
     }
     if (layer.kind != LayerKind::no_attention) add_all_reduce();
     add_mlp(layer.mlp);
@@ -161,7 +181,8 @@ class OpBuilder {
   }
 
   /// Attention over a cache of `kv_bytes` per token; flop per query-key pair.
-  void add_decode_attention(std::int64_t window, std::int64_t kv_bytes, std::int64_t flop, std::int64_t query_bytes) {
+  void add_decode_attention(std::int64_t window, std::int64_t kv_bytes, std::int64_t flop,
+                            std::int64_t query_bytes) {
     Op op;
     op.name = "decode_attention";
     op.rows = OpRows::decode_context;
@@ -172,7 +193,8 @@ class OpBuilder {
     add(std::move(op), plain_dtype());
   }
 
-  void add_prefill_attention(std::int64_t window, std::int64_t kv_bytes, std::int64_t flop, std::int64_t query_bytes) {
+  void add_prefill_attention(std::int64_t window, std::int64_t kv_bytes, std::int64_t flop,
+                             std::int64_t query_bytes) {
     Op op;
     op.name = "prefill_attention";
     op.rows = OpRows::prefill_pairs;
@@ -203,7 +225,8 @@ class OpBuilder {
     add_gemm("o_proj", OpRows::tokens, LinearRole::attention, heads * shape.head_dim_v, model_.hidden_size);
   }
 
-  /// Decoding multiplies the absorbed matrices and attends in the latent space; prompt chunks expand their context to full heads.
+  /// Decoding multiplies the absorbed matrices and attends in the latent space; prompt chunks expand their
+  /// context to full heads.
   void add_mla(const LayerSpec& layer) {
     const MlaShape& mla = layer.mla;
     const std::int64_t heads = mla.heads / tp_;
@@ -211,19 +234,23 @@ class OpBuilder {
     const std::int64_t q_out = heads * (mla.nope_dim + mla.rope_dim);
     const std::int64_t kv_bytes = layer_bytes_per_token(layer, tp_, latent_dtype(mla), bytes_);
     if (mla.q_lora_rank > 0) {
-      add_gemm("qkv_a_proj", OpRows::tokens, LinearRole::attention, model_.hidden_size, mla.q_lora_rank + kv_a);
+      add_gemm("qkv_a_proj", OpRows::tokens, LinearRole::attention, model_.hidden_size,
+               mla.q_lora_rank + kv_a);
       add_gemm("q_b_proj", OpRows::tokens, LinearRole::attention, mla.q_lora_rank, q_out);
     } else {
       add_gemm("qkv_a_proj", OpRows::tokens, LinearRole::attention, model_.hidden_size, q_out + kv_a);
     }
-    add_elementwise("rope_and_append", (2 * q_out + kv_a) * bytes_ + (options_.enable_kv_cache ? kv_bytes : 0));
+    add_elementwise("rope_and_append",
+                    (2 * q_out + kv_a) * bytes_ + (options_.enable_kv_cache ? kv_bytes : 0));
     add_plain_gemm("kv_b_proj", OpRows::latent_rows, mla.kv_lora_rank, heads * (mla.nope_dim + mla.v_dim));
     if (mla.index_heads > 0) add_indexer(mla);
     const std::int64_t latent_flop = 2 * heads * (kv_a + mla.kv_lora_rank);
     const std::int64_t expanded_flop = 2 * heads * (mla.nope_dim + mla.rope_dim + mla.v_dim);
     add_decode_attention(mla.index_topk, kv_bytes, latent_flop, heads * (kv_a + mla.kv_lora_rank) * bytes_);
     add_prefill_attention(mla.index_topk, kv_bytes, expanded_flop, (q_out + heads * mla.v_dim) * bytes_);
-    if (mla.output_gate) add_gemm("attention_gate", OpRows::tokens, LinearRole::attention, model_.hidden_size, heads * mla.v_dim);
+    if (mla.output_gate)
+      add_gemm("attention_gate", OpRows::tokens, LinearRole::attention, model_.hidden_size,
+               heads * mla.v_dim);
     add_gemm("o_proj", OpRows::tokens, LinearRole::attention, heads * mla.v_dim, model_.hidden_size);
   }
 
@@ -236,7 +263,8 @@ class OpBuilder {
   /// The sparse indexer scores every token of the context (in fp8) to choose index_topk of them.
   void add_indexer(const MlaShape& mla) {
     const std::int64_t key_bytes = mla.index_head_dim * kIndexBytesPerElement + kIndexScaleBytes;
-    add_gemm("indexer_proj", OpRows::tokens, LinearRole::attention, mla.q_lora_rank, mla.index_heads * mla.index_head_dim);
+    add_gemm("indexer_proj", OpRows::tokens, LinearRole::attention, mla.q_lora_rank,
+             mla.index_heads * mla.index_head_dim);
     add_plain_gemm("indexer_keys", OpRows::tokens, model_.hidden_size, mla.index_head_dim + mla.index_heads);
     for (const OpRows rows : {OpRows::decode_context, OpRows::prefill_pairs}) {
       Op op;
@@ -253,12 +281,19 @@ class OpBuilder {
     const std::int64_t inner = state.family == StateFamily::mamba1 ? heads : heads * state.head_dim_v;
     std::int64_t in_out = 0;  // outputs of the input projections
     switch (state.family) {
-      case StateFamily::mamba1: in_out = 2 * inner; break;
-      case StateFamily::mamba2:
-        in_out = 2 * inner + 2 * (state.groups % tp_ == 0 ? state.groups / tp_ : 1) * state.head_dim_k + heads;
+      case StateFamily::mamba1:
+        in_out = 2 * inner;
         break;
-      case StateFamily::gated_delta_net: in_out = 2 * (state.key_heads / tp_) * state.head_dim_k + 2 * inner + 2 * heads; break;
-      case StateFamily::kimi_delta: in_out = 4 * inner + 2 * state.head_dim_v + heads; break;
+      case StateFamily::mamba2:
+        in_out =
+            2 * inner + 2 * (state.groups % tp_ == 0 ? state.groups / tp_ : 1) * state.head_dim_k + heads;
+        break;
+      case StateFamily::gated_delta_net:
+        in_out = 2 * (state.key_heads / tp_) * state.head_dim_k + 2 * inner + 2 * heads;
+        break;
+      case StateFamily::kimi_delta:
+        in_out = 4 * inner + 2 * state.head_dim_v + heads;
+        break;
     }
     add_gemm("state_in_proj", OpRows::tokens, LinearRole::state, model_.hidden_size, in_out);
     Op update;
@@ -266,7 +301,8 @@ class OpBuilder {
     update.rows = OpRows::state_updates;
     update.bytes_row = 2 * state_bytes(state, tp_, 0, bytes_, 0);
     add(std::move(update), plain_dtype());
-    // Each token decays the state, adds an outer product and reads it out: three multiply-adds per element of the state.
+    // Each token decays the state, adds an outer product and reads it out: three multiply-adds per element of
+    // the state.
     Op scan;
     scan.name = "state_scan";
     scan.bytes_row = in_out * bytes_ + inner * bytes_;
@@ -283,11 +319,13 @@ class OpBuilder {
       add_elementwise("activation", (ups + 1) * inner * bytes_);
       add_gemm(down, OpRows::tokens, role, inner, hidden);
     };
-    if (mlp.intermediate > 0) add_dense("gate_up_proj", "down_proj", LinearRole::dense_mlp, mlp.intermediate / tp_);
+    if (mlp.intermediate > 0)
+      add_dense("gate_up_proj", "down_proj", LinearRole::dense_mlp, mlp.intermediate / tp_);
     if (mlp.experts > 0) {
       add_plain_gemm("router", OpRows::tokens, hidden, mlp.experts);
       if (mlp.shared_intermediate > 0) {
-        add_dense("shared_expert_up", "shared_expert_down", LinearRole::shared_expert, mlp.shared_intermediate / tp_);
+        add_dense("shared_expert_up", "shared_expert_down", LinearRole::shared_expert,
+                  mlp.shared_intermediate / tp_);
       }
       if (mlp.expert_hidden > 0) add_plain_gemm("latent_proj", OpRows::tokens, hidden, 2 * mlp.expert_hidden);
       add_experts(mlp, ups);
@@ -295,8 +333,9 @@ class OpBuilder {
     if (mlp.intermediate > 0 || mlp.experts > 0) add_all_reduce();
   }
 
-  /// Routed experts: weights of the distinct experts that the step's tokens touch, top_k rows per token. Whole experts spread over the
-  /// ranks move and compute the same as slices of all experts on each, on average.
+  /// Routed experts: weights of the distinct experts that the step's tokens touch, top_k rows per token.
+  /// Whole experts spread over the ranks move and compute the same as slices of all experts on each, on
+  /// average.
   void add_experts(const MlpShape& mlp, std::int64_t ups) {
     const std::int64_t hidden = mlp.expert_hidden > 0 ? mlp.expert_hidden : model_.hidden_size;
     const std::int64_t inner = mlp.expert_intermediate / tp_;
@@ -331,11 +370,14 @@ class OpBuilder {
 
 std::vector<Op> make_roofline_ops(const ModelSpec& model, const GpuSpec& gpu, const TimerOptions& options) {
   if (!model.weights_refused.empty()) {
-    throw InputError(model.source + ": step times need the weights, which cannot be counted: " + model.weights_refused, ExitCode::bad_data);
+    throw InputError(
+        model.source + ": step times need the weights, which cannot be counted: " + model.weights_refused,
+        ExitCode::bad_data);
   }
   check_split(model, {options.tensor_parallel_size, 1, false, {}});
   if (options.tensor_parallel_size > 1 && gpu.link_gb_per_s <= 0) {
-    throw InputError("tensor_parallel_size: " + gpu.name + " has no link_gb_per_s, which the all-reduces need");
+    throw InputError("tensor_parallel_size: " + gpu.name +
+                     " has no link_gb_per_s, which the all-reduces need");
   }
   return OpBuilder(model, gpu, options).build();
 }

@@ -1,4 +1,5 @@
-/// The operators of one engine step as integer-coefficient functions of a StepShape: what the roofline timer evaluates.
+/// The operators of one engine step as integer-coefficient functions of a StepShape: what the roofline timer
+/// evaluates.
 #pragma once
 
 #include <cstdint>
@@ -14,19 +15,20 @@ namespace kvcast {
 
 /// What an operator's cost grows with. Every count is one that never falls when a count of the shape rises.
 enum class OpRows : std::uint8_t {
-  fixed,             // once per step
-  tokens,            // rows of the GEMMs
-  sampled,           // rows of the LM head
-  decode_context,    // tokens attended to by decoding sequences, bounded by a window per sequence
-  prefill_pairs,     // query-key pairs of prompt chunks, bounded by a window per query
-  state_updates,     // sequences whose recurrent state is read and written
-  latent_rows,       // rows of MLA's up-projection: decoding sequences, and the whole context of prompt chunks
+  fixed,           // once per step
+  tokens,          // rows of the GEMMs
+  sampled,         // rows of the LM head
+  decode_context,  // tokens attended to by decoding sequences, bounded by a window per sequence
+  prefill_pairs,   // query-key pairs of prompt chunks, bounded by a window per query
+  state_updates,   // sequences whose recurrent state is read and written
+  latent_rows,     // rows of MLA's up-projection: decoding sequences, and the whole context of prompt chunks
 };
 
-/// One operator of every layer that has it. Time in units of 2^-20 ns; memory and compute overlap, so that an operator takes the longer.
-/// memory(shape) = memory_fixed + memory_row * rows + memory_side * side; compute(shape) = compute_row * rows.
-/// For decode_context, side counts decoding sequences (queries and outputs). For prefill_pairs, memory_row multiplies the context that
-/// chunks read instead, and side their tokens. Experts replace memory_fixed by the expected number of distinct experts.
+/// One operator of every layer that has it. Time in units of 2^-20 ns; memory and compute overlap, so that an
+/// operator takes the longer. memory(shape) = memory_fixed + memory_row * rows + memory_side * side;
+/// compute(shape) = compute_row * rows. For decode_context, side counts decoding sequences (queries and
+/// outputs). For prefill_pairs, memory_row multiplies the context that chunks read instead, and side their
+/// tokens. Experts replace memory_fixed by the expected number of distinct experts.
 struct Op {
   std::string name;
   OpRows rows = OpRows::tokens;
@@ -36,11 +38,12 @@ struct Op {
   std::int64_t top_k = 0;
   std::int64_t memory_fixed = 0, memory_row = 0, memory_side = 0, compute_row = 0;  // 2^-20 ns
   std::int64_t bytes_fixed = 0, bytes_row = 0, bytes_side = 0, flop_row = 0;
-  double flop_per_s = 0;                   // rate of the operator's dtype
+  double flop_per_s = 0;  // rate of the operator's dtype
 };
 
 /// All operators of a step, equal ones of several layers merged.
 /// \throws InputError where the model does not divide over the ranks
-[[nodiscard]] std::vector<Op> make_roofline_ops(const ModelSpec& model, const GpuSpec& gpu, const TimerOptions& options);
+[[nodiscard]] std::vector<Op> make_roofline_ops(const ModelSpec& model, const GpuSpec& gpu,
+                                                const TimerOptions& options);
 
 }  // namespace kvcast

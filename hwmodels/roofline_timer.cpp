@@ -11,7 +11,8 @@
 namespace kvcast {
 namespace {
 
-// Costs saturate here (2^62 of 2^-20 ns is 73 minutes): shapes beyond have no meaning, and sums stay within 64 bits.
+// Costs saturate here (2^62 of 2^-20 ns is 73 minutes): shapes beyond have no meaning, and sums stay within
+// 64 bits.
 constexpr std::int64_t kCostMax = std::int64_t{1} << 62;
 constexpr std::int64_t kExpertTable = 4096;  // tokens; beyond, every expert is taken to be touched
 
@@ -46,8 +47,8 @@ struct TimedOp {
   std::vector<std::int64_t> expert_bytes;
 };
 
-/// Fills tables of a cost of one expert times the expected number of distinct experts that a number of tokens touch when each picks top_k
-/// of them uniformly.
+/// Fills tables of a cost of one expert times the expected number of distinct experts that a number of tokens
+/// touch when each picks top_k of them uniformly.
 void fill_expert_tables(const Op& op, TimedOp& timed) {
   const double missed = 1.0 - static_cast<double>(op.top_k) / static_cast<double>(op.experts);
   double untouched = 1;
@@ -82,7 +83,8 @@ std::int64_t bounded(std::int64_t value, std::int64_t times, std::int64_t window
 }
 
 template <class Int>
-Cost<Int> linear_cost(const TimedOp& op, std::int64_t memory_rows, std::int64_t side, std::int64_t compute_rows) {
+Cost<Int> linear_cost(const TimedOp& op, std::int64_t memory_rows, std::int64_t side,
+                      std::int64_t compute_rows) {
   Cost<Int> cost;
   cost.memory = Int{op.memory_row} * memory_rows + Int{op.memory_side} * side + op.memory_fixed;
   cost.bytes = Int{op.bytes_row} * memory_rows + Int{op.bytes_side} * side + op.bytes_fixed;
@@ -94,13 +96,19 @@ Cost<Int> linear_cost(const TimedOp& op, std::int64_t memory_rows, std::int64_t 
 /// Rows that a simple operator works on.
 std::int64_t rows_of(const TimedOp& op, const StepShape& shape) {
   switch (op.rows) {
-    case OpRows::fixed: return 1;
-    case OpRows::tokens: return shape.tokens;
-    case OpRows::sampled: return shape.sampled;
-    case OpRows::state_updates: return shape.decode_seqs + shape.prefill_seqs;
-    case OpRows::latent_rows: return shape.decode_seqs + shape.prefill_context;
+    case OpRows::fixed:
+      return 1;
+    case OpRows::tokens:
+      return shape.tokens;
+    case OpRows::sampled:
+      return shape.sampled;
+    case OpRows::state_updates:
+      return shape.decode_seqs + shape.prefill_seqs;
+    case OpRows::latent_rows:
+      return shape.decode_seqs + shape.prefill_context;
     case OpRows::decode_context:
-    case OpRows::prefill_pairs: break;
+    case OpRows::prefill_pairs:
+      break;
   }
   check_failed("attention has no plain rows", __FILE__, __LINE__);
 }
@@ -120,7 +128,8 @@ Cost<Int> cost_of(const TimedOp& op, const StepShape& shape) {
       const Int128 reach = static_cast<Int128>(shape.prefill_seqs) * op.window + shape.tokens;
       if (reach < context) context = static_cast<std::int64_t>(reach);
     }
-    return linear_cost<Int>(op, context, std::min(shape.tokens, shape.prefill_context), bounded(shape.prefill_pairs, shape.tokens, op.window));
+    return linear_cost<Int>(op, context, std::min(shape.tokens, shape.prefill_context),
+                            bounded(shape.prefill_pairs, shape.tokens, op.window));
   }
   const std::int64_t rows = rows_of(op, shape);
   if (rows == 0) return {};
@@ -156,14 +165,16 @@ struct SafeCounts {
 
   [[nodiscard]] bool hold(const StepShape& shape) const {
     return shape.tokens <= rows && shape.sampled <= rows && shape.decode_seqs + shape.prefill_seqs <= rows &&
-           shape.decode_context + shape.prefill_context + shape.decode_seqs <= context && shape.prefill_pairs <= pairs;
+           shape.decode_context + shape.prefill_context + shape.decode_seqs <= context &&
+           shape.prefill_pairs <= pairs;
   }
 };
 
 class DatasheetTimer final : public RooflineTimer {
  public:
   DatasheetTimer(std::vector<Op> ops, const GpuSpec& gpu) : gpu_(gpu), names_(std::move(ops)) {
-    // A product of counts and coefficients has at most four parts; what does not grow with the shape takes the other half.
+    // A product of counts and coefficients has at most four parts; what does not grow with the shape takes
+    // the other half.
     const std::int64_t share = kCostMax / (8 * static_cast<std::int64_t>(names_.size()) + 1);
     for (const Op& op : names_) {
       ops_.emplace_back(op);
@@ -200,7 +211,8 @@ class DatasheetTimer final : public RooflineTimer {
       const Op& op = names_[i];
       const auto cost = cost_of<Int128>(ops_[i], shape);
       if (cost.time() == 0) continue;
-      auto at = std::find_if(costs.begin(), costs.end(), [&](const OpCost& known) { return known.name == op.name; });
+      auto at = std::find_if(costs.begin(), costs.end(),
+                             [&](const OpCost& known) { return known.name == op.name; });
       if (at == costs.end()) {
         costs.push_back({op.name});
         longest.push_back(-1);
@@ -221,7 +233,9 @@ class DatasheetTimer final : public RooflineTimer {
     return costs;
   }
 
-  [[nodiscard]] std::string description() const override { return "datasheet roofline of " + gpu_.title + ", uncalibrated"; }
+  [[nodiscard]] std::string description() const override {
+    return "datasheet roofline of " + gpu_.title + ", uncalibrated";
+  }
 
  private:
   template <class Int>
@@ -236,10 +250,12 @@ class DatasheetTimer final : public RooflineTimer {
     return {FineDuration{saturate(time)}, saturate(bytes), saturate(flop)};
   }
 
-  /// Adds decode attention as the line that holds at `context`, and lowers context_max to where it stops holding: at the window, or where
-  /// memory and compute change places.
-  static void add_attention(const TimedOp& op, std::int64_t seqs, std::int64_t context, Line& time, Line& bytes, Line& flop, std::int64_t& context_max) {
-    const Int128 window_sum = op.window == 0 ? std::numeric_limits<std::int64_t>::max() : static_cast<Int128>(seqs) * op.window;
+  /// Adds decode attention as the line that holds at `context`, and lowers context_max to where it stops
+  /// holding: at the window, or where memory and compute change places.
+  static void add_attention(const TimedOp& op, std::int64_t seqs, std::int64_t context, Line& time,
+                            Line& bytes, Line& flop, std::int64_t& context_max) {
+    const Int128 window_sum =
+        op.window == 0 ? std::numeric_limits<std::int64_t>::max() : static_cast<Int128>(seqs) * op.window;
     if (seqs == 0 && context == 0) {
       context_max = 0;
       return;
@@ -249,26 +265,30 @@ class DatasheetTimer final : public RooflineTimer {
     Line moved{static_cast<Int128>(op.bytes_side) * seqs + op.bytes_fixed, op.bytes_row};
     Line computed{0, op.flop_row};
     if (context >= window_sum) {  // every sequence is taken to fill its window: constant from here on
-      for (Line* line : {&memory, &compute, &moved, &computed}) *line = {line->base + line->slope * window_sum, 0};
+      for (Line* line : {&memory, &compute, &moved, &computed})
+        *line = {line->base + line->slope * window_sum, 0};
     } else if (window_sum < context_max) {
       context_max = static_cast<std::int64_t>(window_sum);
     }
     const Int128 at_memory = memory.at(context), at_compute = compute.at(context);
-    const bool by_memory = at_memory > at_compute || (at_memory == at_compute && memory.slope >= compute.slope);
+    const bool by_memory =
+        at_memory > at_compute || (at_memory == at_compute && memory.slope >= compute.slope);
     const Line& upper = by_memory ? memory : compute;
     const Line& lower = by_memory ? compute : memory;
     if (lower.slope > upper.slope) {
       const Int128 crossing = (upper.base - lower.base) / (lower.slope - upper.slope);
       if (crossing < context_max) context_max = static_cast<std::int64_t>(crossing);
     }
-    for (const auto& [sum, part] : {std::pair<Line*, const Line*>{&time, &upper}, {&bytes, &moved}, {&flop, &computed}}) {
+    for (const auto& [sum, part] :
+         {std::pair<Line*, const Line*>{&time, &upper}, {&bytes, &moved}, {&flop, &computed}}) {
       sum->base += part->base;
       sum->slope += part->slope;
     }
   }
 
   /// Ends the line where a value would reach the saturation; beyond it everything is constant.
-  static DecodeLine clamp_line(const Line& time, const Line& bytes, const Line& flop, std::int64_t context, std::int64_t context_max) {
+  static DecodeLine clamp_line(const Line& time, const Line& bytes, const Line& flop, std::int64_t context,
+                               std::int64_t context_max) {
     DecodeLine line;
     line.context_max = context_max;
     const auto clamp = [&](const Line& value, std::int64_t& base, std::int64_t& slope) {
@@ -279,7 +299,9 @@ class DatasheetTimer final : public RooflineTimer {
       }
       base = static_cast<std::int64_t>(value.base);
       slope = static_cast<std::int64_t>(value.slope);
-      if (value.slope > 0) line.context_max = std::min(line.context_max, static_cast<std::int64_t>((kCostMax - value.base) / value.slope));
+      if (value.slope > 0)
+        line.context_max =
+            std::min(line.context_max, static_cast<std::int64_t>((kCostMax - value.base) / value.slope));
     };
     std::int64_t time_base = 0, time_slope = 0;
     clamp(time, time_base, time_slope);
@@ -300,15 +322,20 @@ class DatasheetTimer final : public RooflineTimer {
 
 std::string_view to_string(OpBound bound) {
   switch (bound) {
-    case OpBound::memory: return "memory";
-    case OpBound::compute: return "compute";
-    case OpBound::link: return "link";
-    case OpBound::host: return "host";
+    case OpBound::memory:
+      return "memory";
+    case OpBound::compute:
+      return "compute";
+    case OpBound::link:
+      return "link";
+    case OpBound::host:
+      return "host";
   }
   return "";
 }
 
-std::unique_ptr<RooflineTimer> make_roofline_timer(const ModelSpec& model, const GpuSpec& gpu, const TimerOptions& options) {
+std::unique_ptr<RooflineTimer> make_roofline_timer(const ModelSpec& model, const GpuSpec& gpu,
+                                                   const TimerOptions& options) {
   return std::make_unique<DatasheetTimer>(make_roofline_ops(model, gpu, options), gpu);
 }
 

@@ -1,4 +1,5 @@
-/// Step times from datasheets: each operator takes max(bytes / bandwidth, FLOP / rate); a step is the sum. Uncalibrated by nature.
+/// Step times from datasheets: each operator takes max(bytes / bandwidth, FLOP / rate); a step is the sum.
+/// Uncalibrated by nature.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +17,8 @@ namespace kvcast {
 struct TimerOptions {
   std::int64_t tensor_parallel_size = 1;
   KvDtype kv_cache_dtype = KvDtype::model;
-  bool enable_kv_cache = true;   // false: nothing is appended or read, every step recomputes its whole context
-  double host_overhead_us = 0;   // per step, from the engine profile
+  bool enable_kv_cache = true;  // false: nothing is appended or read, every step recomputes its whole context
+  double host_overhead_us = 0;  // per step, from the engine profile
 };
 
 /// What bounds an operator of a step.
@@ -26,13 +27,13 @@ enum class OpBound : std::uint8_t { memory, compute, link, host };
 
 /// One kind of operator of one step, summed over the layers that have it; one GPU.
 struct OpCost {
-  std::string name;             // "qkv_proj", "decode_attention", ...
+  std::string name;  // "qkv_proj", "decode_attention", ...
   std::int64_t bytes = 0;
   std::int64_t flop = 0;
   FineDuration time{};
   OpBound bound = OpBound::memory;
-  double intensity = 0;         // FLOP per byte
-  double ridge = 0;             // FLOP per byte at which this operator's rate and the bandwidth meet
+  double intensity = 0;  // FLOP per byte
+  double ridge = 0;      // FLOP per byte at which this operator's rate and the bandwidth meet
 };
 
 /// Contract: a StepTimer that can say where a step's time goes. breakdown() sums to step() exactly.
@@ -44,6 +45,7 @@ class RooflineTimer : public StepTimer {
 };
 
 /// \throws InputError where the model does not divide over the ranks, or its weights cannot be counted
-[[nodiscard]] std::unique_ptr<RooflineTimer> make_roofline_timer(const ModelSpec& model, const GpuSpec& gpu, const TimerOptions& options);
+[[nodiscard]] std::unique_ptr<RooflineTimer> make_roofline_timer(const ModelSpec& model, const GpuSpec& gpu,
+                                                                 const TimerOptions& options);
 
 }  // namespace kvcast

@@ -22,7 +22,8 @@ void add_row(VisionShape& vision, const Linear& linear, std::int64_t times = 1) 
   if (linear.bias) vision.parameters += times * linear.out;
 }
 
-/// Qwen3-VL and Qwen3.5: a ViT with learnt and rotary positions, 2x2 patches merged into one token, one merger per DeepStack level.
+/// Qwen3-VL and Qwen3.5: a ViT with learnt and rotary positions, 2x2 patches merged into one token, one
+/// merger per DeepStack level.
 VisionShape qwen_vision(const HfConfig& config, std::int64_t dtype_bytes) {
   VisionShape vision;
   vision.heads = config.integer("num_heads", 1, kCountMax);
@@ -31,11 +32,14 @@ VisionShape qwen_vision(const HfConfig& config, std::int64_t dtype_bytes) {
   const std::int64_t intermediate = config.integer("intermediate_size", 1);
   const std::int64_t out = config.integer("out_hidden_size", 1);
   const std::int64_t patch = config.integer("patch_size", 1, 256);
-  const std::int64_t patch_volume = config.integer("in_channels", 1, 64) * config.integer("temporal_patch_size", 1, 64) * patch * patch;
+  const std::int64_t patch_volume =
+      config.integer("in_channels", 1, 64) * config.integer("temporal_patch_size", 1, 64) * patch * patch;
   const std::int64_t merge = config.integer("spatial_merge_size", 1, 64);
   const std::int64_t merged = hidden * merge * merge;
   const std::int64_t deepstack =
-      config.has("deepstack_visual_indexes") ? static_cast<std::int64_t>(config.integers("deepstack_visual_indexes", 0).size()) : 0;
+      config.has("deepstack_visual_indexes")
+          ? static_cast<std::int64_t>(config.integers("deepstack_visual_indexes", 0).size())
+          : 0;
   add_column(vision, {hidden, 3 * hidden, true}, depth);
   add_row(vision, {hidden, hidden, true}, depth);
   add_column(vision, {hidden, intermediate, true}, depth);
@@ -60,8 +64,10 @@ VisionShape gemma4_vision(const HfConfig& config, std::int64_t text_hidden) {
   const std::int64_t kv_heads = config.integer_or("num_key_value_heads", vision.heads, 1, vision.heads);
   const std::int64_t intermediate = config.integer("intermediate_size", 1);
   const std::int64_t patch = config.integer("patch_size", 1, 256);
-  vision.parameters = layers * (hidden * head_dim * 2 * (vision.heads + kv_heads) + 2 * head_dim + 3 * hidden * intermediate + 4 * hidden);
-  vision.parameters += 3 * patch * patch * hidden + 2 * config.integer("position_embedding_size", 1) * hidden + hidden * text_hidden;
+  vision.parameters = layers * (hidden * head_dim * 2 * (vision.heads + kv_heads) + 2 * head_dim +
+                                3 * hidden * intermediate + 4 * hidden);
+  vision.parameters += 3 * patch * patch * hidden +
+                       2 * config.integer("position_embedding_size", 1) * hidden + hidden * text_hidden;
   constexpr std::int64_t kLayerBuffers = 176;  // as vLLM 0.32's tower has them; and one embedding scale
   vision.buffer_bytes = layers * kLayerBuffers + 2;
   return vision;
@@ -69,7 +75,9 @@ VisionShape gemma4_vision(const HfConfig& config, std::int64_t text_hidden) {
 
 /// Llama 4; files leave out the tower where it is the class's default, which these fallbacks are.
 VisionShape llama4_vision(const std::optional<HfConfig>& config, std::int64_t text_hidden) {
-  const auto get = [&config](const char* key, std::int64_t fallback) { return config ? config->integer_or(key, fallback, 1, kCountMax) : fallback; };
+  const auto get = [&config](const char* key, std::int64_t fallback) {
+    return config ? config->integer_or(key, fallback, 1, kCountMax) : fallback;
+  };
   VisionShape vision;
   vision.heads = get("num_attention_heads", 16);
   const std::int64_t layers = get("num_hidden_layers", 34);
@@ -84,7 +92,8 @@ VisionShape llama4_vision(const std::optional<HfConfig>& config, std::int64_t te
   add_row(vision, {hidden, hidden, true}, layers);
   add_column(vision, {hidden, intermediate, true}, layers);
   add_row(vision, {intermediate, hidden, true}, layers);
-  vision.parameters += layers * 4 * hidden + hidden + positions * hidden + 4 * hidden;  // norms, class token, positions, outer norms
+  vision.parameters += layers * 4 * hidden + hidden + positions * hidden +
+                       4 * hidden;  // norms, class token, positions, outer norms
   add_column(vision, {3 * patch * patch, hidden, false});
   add_column(vision, {intermediate, projector_in, false});
   add_row(vision, {projector_in, projector_out, false});
@@ -113,8 +122,10 @@ VisionShape kimi_vision(const HfConfig& config) {
   add_column(vision, {hidden, intermediate, linear_bias}, layers);
   add_row(vision, {intermediate, hidden, linear_bias}, layers);
   vision.parameters += layers * 2 * hidden + hidden;
-  vision.parameters += 3 * patch * patch * hidden + (config.boolean_or("patch_embed_proj_bias", true) ? hidden : 0);
-  vision.parameters += config.integer("init_pos_emb_height", 1, kCountMax) * config.integer("init_pos_emb_width", 1, kCountMax) * hidden;
+  vision.parameters +=
+      3 * patch * patch * hidden + (config.boolean_or("patch_embed_proj_bias", true) ? hidden : 0);
+  vision.parameters += config.integer("init_pos_emb_height", 1, kCountMax) *
+                       config.integer("init_pos_emb_width", 1, kCountMax) * hidden;
   vision.parameters += merged * merged + merged * text_hidden + text_hidden;
   vision.buffer_bytes = config.integer_or("init_pos_emb_time", 0, 0, kCountMax) * hidden * 4;
   return vision;

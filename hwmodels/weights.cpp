@@ -15,7 +15,11 @@ std::int64_t rounded(std::int64_t value, std::int64_t unit) { return ceil_div(va
 class Counter {
  public:
   Counter(const ModelSpec& model, const WeightSplit& split)
-      : model_(model), split_(split), tp_(split.tensor_parallel), bytes_(model.dtype_bytes), fp32_(bytes_ == 1 ? 1 : 4) {}
+      : model_(model),
+        split_(split),
+        tp_(split.tensor_parallel),
+        bytes_(model.dtype_bytes),
+        fp32_(bytes_ == 1 ? 1 : 4) {}
 
   void add_layer(const LayerSpec& layer, std::int64_t index) {
     index_ = index;
@@ -23,26 +27,38 @@ class Counter {
       case LayerKind::full_attention:
       case LayerKind::sliding_window:
       case LayerKind::chunked_local:
-      case LayerKind::shared_kv: add_attention(layer.attention); break;
-      case LayerKind::mla: add_mla(layer.mla); break;
-      case LayerKind::recurrent: add_recurrent(layer.state); break;
-      case LayerKind::no_attention: break;
+      case LayerKind::shared_kv:
+        add_attention(layer.attention);
+        break;
+      case LayerKind::mla:
+        add_mla(layer.mla);
+        break;
+      case LayerKind::recurrent:
+        add_recurrent(layer.state);
+        break;
+      case LayerKind::no_attention:
+        break;
     }
     add_mlp(layer.mlp);
     parts_.norm += (layer.norms + layer.residual_norms) * model_.hidden_size * bytes_;
     parts_.attention += layer.residual_vectors * model_.hidden_size * bytes_;
-    if (parts_.total() > kBytesMax) throw InputError(model_.source + ": the weights exceed 1 EiB: no such model exists", ExitCode::bad_data);
+    if (parts_.total() > kBytesMax)
+      throw InputError(model_.source + ": the weights exceed 1 EiB: no such model exists",
+                       ExitCode::bad_data);
   }
 
   WeightParts& parts() { return parts_; }
   [[nodiscard]] std::int64_t buffer_bytes() const { return buffer_bytes_; }
   [[nodiscard]] std::int64_t absorbed_bytes() const { return absorbed_bytes_; }
-  [[nodiscard]] std::int64_t vocabulary_bytes() const { return rounded(model_.vocab_size, 64) / tp_ * model_.hidden_size * bytes_; }
+  [[nodiscard]] std::int64_t vocabulary_bytes() const {
+    return rounded(model_.vocab_size, 64) / tp_ * model_.hidden_size * bytes_;
+  }
 
  private:
   [[nodiscard]] std::int64_t linear(LinearRole role, const LinearSize& size) const {
     const bool quantized = is_quantized(model_.quantization, role, index_);
-    return linear_bytes(model_.quantization, quantized ? model_.quantization.format : WeightFormat::none, size, bytes_);
+    return linear_bytes(model_.quantization, quantized ? model_.quantization.format : WeightFormat::none,
+                        size, bytes_);
   }
 
   void add_attention(const AttentionShape& shape) {
@@ -55,8 +71,10 @@ class Counter {
     if (shape.qkv_bias) parts_.attention += qkv_out * bytes_;
     if (shape.output_bias) parts_.attention += model_.hidden_size * bytes_;
     if (shape.sinks) parts_.attention += heads * bytes_;
-    if (shape.qk_norm) parts_.norm += (shape.qk_norm_all_heads ? heads + kv_heads : 2) * shape.head_dim_k * bytes_;
-    // fp8 checkpoints may carry q, k, v and probability scales, for which parameters are made besides the buffers.
+    if (shape.qk_norm)
+      parts_.norm += (shape.qk_norm_all_heads ? heads + kv_heads : 2) * shape.head_dim_k * bytes_;
+    // fp8 checkpoints may carry q, k, v and probability scales, for which parameters are made besides the
+    // buffers.
     if (model_.quantization.method == "fp8") parts_.attention += 4 * bytes_;
     buffer_bytes_ += kScaleBuffers;
   }
@@ -73,12 +91,15 @@ class Counter {
       parts_.attention += linear(LinearRole::attention, {hidden, kv_a, 1});
       parts_.attention += linear(LinearRole::attention, {hidden, q_out, 1});
     }
-    parts_.attention += linear(LinearRole::attention, {mla.kv_lora_rank, heads * (mla.nope_dim + mla.v_dim), 1});
+    parts_.attention +=
+        linear(LinearRole::attention, {mla.kv_lora_rank, heads * (mla.nope_dim + mla.v_dim), 1});
     parts_.attention += linear(LinearRole::attention, {heads * mla.v_dim, hidden, 1});
     if (mla.output_gate) parts_.attention += linear(LinearRole::attention, {hidden, heads * mla.v_dim, 1});
     parts_.norm += (mla.q_lora_rank + mla.kv_lora_rank) * bytes_;
-    if (mla.index_heads > 0) {  // key and head-weight projections stay in the model's dtype; the key norm is an fp32 layer norm
-      parts_.attention += linear(LinearRole::attention, {mla.q_lora_rank, mla.index_heads * mla.index_head_dim, 1});
+    if (mla.index_heads >
+        0) {  // key and head-weight projections stay in the model's dtype; the key norm is an fp32 layer norm
+      parts_.attention +=
+          linear(LinearRole::attention, {mla.q_lora_rank, mla.index_heads * mla.index_head_dim, 1});
       parts_.attention += hidden * (mla.index_head_dim + mla.index_heads) * bytes_;
       parts_.norm += 2 * mla.index_head_dim * fp32_;
     }
@@ -88,10 +109,14 @@ class Counter {
 
   void add_recurrent(const RecurrentShape& state) {
     switch (state.family) {
-      case StateFamily::mamba1: return add_mamba1(state);
-      case StateFamily::mamba2: return add_mamba2(state);
-      case StateFamily::gated_delta_net: return add_gdn(state);
-      case StateFamily::kimi_delta: return add_kda(state);
+      case StateFamily::mamba1:
+        return add_mamba1(state);
+      case StateFamily::mamba2:
+        return add_mamba2(state);
+      case StateFamily::gated_delta_net:
+        return add_gdn(state);
+      case StateFamily::kimi_delta:
+        return add_kda(state);
     }
   }
 
@@ -105,7 +130,7 @@ class Counter {
     part += linear(LinearRole::state, {state.dt_rank, inner, 1}) + inner * bytes_;
     part += inner * (state.head_dim_k + 1) * fp32_;  // A and D in fp32
     part += linear(LinearRole::state, {inner, model_.hidden_size, 1});
-    part += projected * bytes_;                  // norms of dt, B and C
+    part += projected * bytes_;  // norms of dt, B and C
     if (state.proj_bias) part += (2 * inner + model_.hidden_size) * bytes_;
   }
 
@@ -132,7 +157,8 @@ class Counter {
     part += linear(LinearRole::state, {model_.hidden_size, conv + values, 1});
     part += model_.hidden_size * 2 * heads * bytes_;  // the decay's and the step's projections
     part += conv * state.conv_kernel * bytes_;
-    part += heads * (fp32_ + bytes_) + state.head_dim_v * bytes_;  // A in fp32, the step's bias, the gated norm
+    part +=
+        heads * (fp32_ + bytes_) + state.head_dim_v * bytes_;  // A in fp32, the step's bias, the gated norm
     part += linear(LinearRole::state, {values, model_.hidden_size, 1});
   }
 
@@ -146,11 +172,15 @@ class Counter {
     if (state.full_rank_gate) {
       part += linear(LinearRole::attention, {hidden, inner, 1});
     } else {
-      part += linear(LinearRole::attention, {hidden, state.head_dim_v, 1}) + linear(LinearRole::attention, {state.head_dim_v, inner, 1});
+      part += linear(LinearRole::attention, {hidden, state.head_dim_v, 1}) +
+              linear(LinearRole::attention, {state.head_dim_v, inner, 1});
     }
-    part += linear(LinearRole::attention, {hidden, state.head_dim_v, 1}) + linear(LinearRole::attention, {state.head_dim_v, inner, 1});
-    part += linear(LinearRole::attention, {hidden, rounded(heads, 16), 1});  // the step's projection, padded for its kernel
-    part += (3 * inner * state.conv_kernel + heads + inner) * fp32_;  // convolutions, A and the step's bias in fp32
+    part += linear(LinearRole::attention, {hidden, state.head_dim_v, 1}) +
+            linear(LinearRole::attention, {state.head_dim_v, inner, 1});
+    part += linear(LinearRole::attention,
+                   {hidden, rounded(heads, 16), 1});  // the step's projection, padded for its kernel
+    part += (3 * inner * state.conv_kernel + heads + inner) *
+            fp32_;  // convolutions, A and the step's bias in fp32
     parts_.norm += state.head_dim_v * bytes_;
     buffer_bytes_ += 3 * inner * state.conv_kernel * 4 + state.head_dim_v * 4;
   }
@@ -160,7 +190,8 @@ class Counter {
     const std::int64_t ups = mlp.gated ? 2 : 1;
     if (mlp.intermediate > 0) {
       const std::int64_t inner = mlp.intermediate / tp_;
-      parts_.mlp_and_router += linear(LinearRole::dense_mlp, {hidden, ups * inner, ups}) + linear(LinearRole::dense_mlp, {inner, hidden, 1});
+      parts_.mlp_and_router += linear(LinearRole::dense_mlp, {hidden, ups * inner, ups}) +
+                               linear(LinearRole::dense_mlp, {inner, hidden, 1});
       if (mlp.bias) parts_.mlp_and_router += (ups * inner + hidden) * bytes_;
     }
     if (mlp.experts == 0) return;
@@ -182,7 +213,8 @@ class Counter {
       if (mlp.latent_norm) parts_.norm += mlp.expert_hidden * bytes_;
     }
     add_experts(mlp, ups);
-    if (split_.expert_parallel && tp_ > 1) buffer_bytes_ += mlp.experts * 4;  // from global to local expert numbers
+    if (split_.expert_parallel && tp_ > 1)
+      buffer_bytes_ += mlp.experts * 4;  // from global to local expert numbers
   }
 
   void add_experts(const MlpShape& mlp, std::int64_t ups) {
@@ -194,11 +226,14 @@ class Counter {
       inner = rounded(inner, marlin ? 128 : 64);
       if (marlin) hidden = rounded(hidden, 256);
     }
-    std::int64_t expert = linear(LinearRole::expert, {hidden, ups * inner, ups}) + linear(LinearRole::expert, {inner, hidden, 1});
-    if (quantized && model_.quantization.format == WeightFormat::fp8_block && inner % model_.quantization.block_rows != 0) {
+    std::int64_t expert = linear(LinearRole::expert, {hidden, ups * inner, ups}) +
+                          linear(LinearRole::expert, {inner, hidden, 1});
+    if (quantized && model_.quantization.format == WeightFormat::fp8_block &&
+        inner % model_.quantization.block_rows != 0) {
       // Ranks that cut through a block of scales refine them to 32 rows.
       constexpr std::int64_t kRefined = 32;
-      const std::int64_t scales = ceil_div(inner, kRefined) * ceil_div(hidden, model_.quantization.block_cols);
+      const std::int64_t scales =
+          ceil_div(inner, kRefined) * ceil_div(hidden, model_.quantization.block_cols);
       expert = (ups + 1) * (inner * hidden + 4 * scales);
     }
     if (mlp.expert_bias) expert += (ups * inner + hidden) * bytes_;
@@ -232,24 +267,27 @@ bool keeps_ends_everywhere(const ModelSpec& model) {
 
 void check_countable(const ModelSpec& model) {
   if (!model.weights_refused.empty()) {
-    throw InputError(model.source + ": the weights cannot be counted: " + model.weights_refused, ExitCode::bad_data);
+    throw InputError(model.source + ": the weights cannot be counted: " + model.weights_refused,
+                     ExitCode::bad_data);
   }
 }
 
 [[noreturn]] void refuse_split(const ModelSpec& model, std::int64_t tp, const std::string& what) {
-  throw InputError("tensor_parallel_size: " + std::to_string(tp) + " does not divide the " + what + " of " + model.name);
+  throw InputError("tensor_parallel_size: " + std::to_string(tp) + " does not divide the " + what + " of " +
+                   model.name);
 }
 
 }  // namespace
 
 std::int64_t WeightParts::total() const {
-  return embed + lm_head + attention + state_layers + mlp_and_router + experts + shared_experts + norm + vision;
+  return embed + lm_head + attention + state_layers + mlp_and_router + experts + shared_experts + norm +
+         vision;
 }
 
 std::int64_t kv_heads_per_rank(std::int64_t kv_heads, std::int64_t tensor_parallel) {
   if (kv_heads % tensor_parallel != 0 && tensor_parallel % kv_heads != 0) {
-    throw InputError("tensor_parallel_size: " + std::to_string(tensor_parallel) + " neither divides nor is a multiple of the " +
-                     std::to_string(kv_heads) + " KV heads");
+    throw InputError("tensor_parallel_size: " + std::to_string(tensor_parallel) +
+                     " neither divides nor is a multiple of the " + std::to_string(kv_heads) + " KV heads");
   }
   return std::max<std::int64_t>(1, kv_heads / tensor_parallel);
 }
@@ -264,7 +302,8 @@ void check_split(const ModelSpec& model, const WeightSplit& split) {
     if (layer.attention.kv_heads > 0) static_cast<void>(kv_heads_per_rank(layer.attention.kv_heads, tp));
     check(layer.mla.heads, "attention heads");
     check(layer.state.heads, "heads of the recurrent layers");
-    if (layer.state.family == StateFamily::gated_delta_net) check(layer.state.key_heads, "key heads of the recurrent layers");
+    if (layer.state.family == StateFamily::gated_delta_net)
+      check(layer.state.key_heads, "key heads of the recurrent layers");
     check(layer.mlp.intermediate, "columns of the MLP");
     check(layer.mlp.shared_intermediate, "columns of the shared experts");
     if (split.expert_parallel) {
@@ -280,7 +319,8 @@ void check_split(const ModelSpec& model, const WeightSplit& split) {
   }
 }
 
-std::pair<std::size_t, std::size_t> stage_layers(const ModelSpec& model, std::int64_t stages, std::int64_t stage) {
+std::pair<std::size_t, std::size_t> stage_layers(const ModelSpec& model, std::int64_t stages,
+                                                 std::int64_t stage) {
   const auto layers = static_cast<std::int64_t>(model.layers.size());
   const std::int64_t remainder = layers % stages;
   std::int64_t begin = 0;
@@ -304,14 +344,17 @@ StageWeights count_weights(const ModelSpec& model, const WeightSplit& split, std
   const bool first = stage == 0;
   const bool last = stage == split.pipeline_parallel - 1;
   const bool everywhere = keeps_ends_everywhere(model);
-  const bool embeds_last = model.tied_embeddings || model.model_type.rfind("qwen3_5", 0) == 0;  // the latter for its drafter
+  const bool embeds_last =
+      model.tied_embeddings || model.model_type.rfind("qwen3_5", 0) == 0;  // the latter for its drafter
   if (first || everywhere || (last && embeds_last)) weights.parts.embed = counter.vocabulary_bytes();
   if ((last || everywhere) && !model.tied_embeddings) weights.parts.lm_head = counter.vocabulary_bytes();
-  if (last || everywhere || model.model_type == "gemma4_text") weights.parts.norm += model.final_vectors * model.hidden_size * model.dtype_bytes;
+  if (last || everywhere || model.model_type == "gemma4_text")
+    weights.parts.norm += model.final_vectors * model.hidden_size * model.dtype_bytes;
   if (model.vision.heads > 0) {
     const bool split_tower = model.vision.heads % split.tensor_parallel == 0;
     const std::int64_t ranks = split_tower ? split.tensor_parallel : 1;
-    weights.parts.vision = (model.vision.parameters + model.vision.parameters_split / ranks) * model.dtype_bytes;
+    weights.parts.vision =
+        (model.vision.parameters + model.vision.parameters_split / ranks) * model.dtype_bytes;
     weights.buffer_bytes += model.vision.buffer_bytes;
   }
   weights.buffer_bytes += counter.buffer_bytes() + rope_bytes(model);
@@ -319,7 +362,8 @@ StageWeights count_weights(const ModelSpec& model, const WeightSplit& split, std
   return weights;
 }
 
-DraftWeights count_draft_weights(const ModelSpec& model, const WeightSplit& split, const std::string& method) {
+DraftWeights count_draft_weights(const ModelSpec& model, const WeightSplit& split,
+                                 const std::string& method) {
   check_countable(model);
   check_split(model, split);
   DraftWeights draft;
@@ -334,14 +378,17 @@ DraftWeights count_draft_weights(const ModelSpec& model, const WeightSplit& spli
     draft.parts.mlp_and_router += 2 * model.hidden_size * hidden_bytes;
     draft.parts.embed = draft.shareable_bytes = counter.vocabulary_bytes();
   } else {
-    if (model.draft_layers.empty()) throw InputError("speculative.method: " + model.name + " has no prediction layers for \"" + method + "\"");
+    if (model.draft_layers.empty())
+      throw InputError("speculative.method: " + model.name + " has no prediction layers for \"" + method +
+                       "\"");
     std::int64_t index = static_cast<std::int64_t>(model.layers.size());
     for (const LayerSpec& layer : model.draft_layers) counter.add_layer(layer, index++);
     draft.parts = counter.parts();
     // Each drafter has norms of token and hidden state, a last norm, and the projection of both to one.
     const bool column_split = model.model_type.rfind("qwen3", 0) == 0;
     draft.parts.norm += 3 * hidden_bytes;
-    draft.parts.mlp_and_router += 2 * model.hidden_size * hidden_bytes / (column_split ? split.tensor_parallel : 1);
+    draft.parts.mlp_and_router +=
+        2 * model.hidden_size * hidden_bytes / (column_split ? split.tensor_parallel : 1);
     draft.parts.embed = counter.vocabulary_bytes();
     draft.parts.lm_head = counter.vocabulary_bytes();
     draft.shareable_bytes = draft.parts.embed + draft.parts.lm_head;

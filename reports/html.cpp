@@ -93,6 +93,12 @@ std::string gib(std::int64_t value) {
   return value < 0 ? "&minus;" + size : size;
 }
 
+/// "cuda_graphs" as words, which may break over lines.
+std::string words(std::string item) {
+  std::replace(item.begin(), item.end(), '_', ' ');
+  return escaped(item);
+}
+
 std::string budget(const Forecast& forecast) {
   if (forecast.budget.empty()) return "";
   std::int64_t peak = 1;
@@ -109,7 +115,7 @@ std::string budget(const Forecast& forecast) {
   for (const BudgetLine& line : forecast.budget) {
     const std::string picture =
         bar(share(level), share(level + line.bytes), line.bytes >= 0 ? "blue" : "used");
-    table.row({escaped(line.item), picture, gib(line.bytes), escaped(line.source)});
+    table.row({words(line.item), picture, gib(line.bytes), escaped(line.source)});
     level += line.bytes;
   }
   const std::int64_t per_token = forecast.facts.kv_bytes_per_token;

@@ -143,7 +143,7 @@ std::string html_timeline(const Forecast& forecast) {
   TimeChart::Series waiting{"waiting", "orange", {}};
   for (std::size_t i = window.begin; i < window.end; ++i) {
     const TimelinePoint& point = record.timeline.points[i];
-    used.values.push_back(blocks > 0 ? static_cast<double>(point.blocks_used) / blocks : 0);
+    used.values.push_back(blocks > 0 ? 100 * static_cast<double>(point.blocks_used) / blocks : 0);
     running.values.push_back(static_cast<double>(point.running));
     waiting.values.push_back(static_cast<double>(point.waiting));
   }

@@ -210,7 +210,7 @@ std::string draw_series(const TimeChart::Series& series, const std::vector<Band>
 std::string y_axis(const TimeChart& chart, const Axis& y, const Frame& frame) {
   std::string svg;
   for (const double tick : y.ticks(4)) {
-    const std::string text = chart.is_percent ? tick_text(100 * tick) + " %" : tick_text(tick);
+    const std::string text = tick_text(tick) + (chart.is_percent ? " %" : "");
     svg += segment(frame.left, y.at(tick), frame.right, y.at(tick), "grid");
     svg += label(frame.left - 6, y.at(tick) + 4, text, Anchor::end);
   }
@@ -317,7 +317,7 @@ std::string draw(const TimeChart& chart) {
   const double last_s = first_s + (count - 1) * spacing_s;
   const TimeUnit unit = unit_of_seconds(last_s);
   const Axis x = Axis::linear({0, std::max(last_s, spacing_s) * unit.scale}, {frame.left, frame.right});
-  double top = chart.is_percent ? 1 : 4;  // counts get whole-numbered ticks
+  double top = 4;  // so that counts get whole-numbered ticks
   for (const TimeChart::Series& series : chart.series) {
     top = std::max(top, *std::max_element(series.values.begin(), series.values.end()));
   }

@@ -69,7 +69,7 @@ struct TimeChart {
   std::int64_t first_ns = 0;  // time of the first value, from the first arrival
   std::int64_t spacing_ns = 0;
   std::vector<Series> series;  // equally long, not empty
-  bool is_percent = false;     // values are fractions: the axis runs from 0 to 100 %
+  bool is_percent = false;     // values are percentages
   int width = 920;
 };
 [[nodiscard]] std::string draw(const TimeChart& chart);

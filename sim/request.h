@@ -23,6 +23,7 @@ struct RequestDetails {
   std::string model;
   std::string slo_class;
   std::vector<PromptSegment> content;   // empty: shares nothing with anybody
+  std::uint64_t output_segment = 0;     // names the tokens it generates, where later prompts may hold them; 0: they do not
 };
 
 /// One user request. Immutable once generated: all its randomness has been drawn, so no policy can shift the workload.

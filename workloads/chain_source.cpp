@@ -10,7 +10,7 @@ namespace kvcast {
 
 std::optional<Instant> ChainSource::next_arrival() {
   while (const std::optional<Upcoming> next = upcoming()) {
-    if (!ready_.empty() && !(ready_.top() > Ready{next->arrival, next->node, "", {}})) break;
+    if (!ready_.empty() && !(ready_.top() > Ready{next->arrival, {next->node, "", {}, kStart}})) break;
     load();
   }
   if (ready_.empty()) return std::nullopt;
@@ -22,11 +22,11 @@ Request ChainSource::take() {
   const Ready ready = ready_.top();
   ready_.pop();
   const RequestId id{taken_++};
-  Request request = make(ready.node, id);
+  Request request = make(ready.origin.key, id);
   request.id = id;
   request.arrival = ready.arrival;
-  origin_ = {ready.node, ready.after, ready.think};
-  if (auto children = children_.extract(ready.node); !children.empty()) {
+  origin_ = ready.origin;
+  if (auto children = children_.extract(ready.origin.key); !children.empty()) {
     running_[to_number(id)] = {request_name(request), std::move(children.mapped())};
   }
   return request;
@@ -40,8 +40,8 @@ void ChainSource::finished(RequestId id, Instant when) {
       throw InputError(running.mapped().name + ": the think times after it reach beyond 292 years",
                        ExitCode::bad_data);
     }
-    ready_.push(
-        {std::max(when + child.think, child.not_before), child.node, running.mapped().name, child.think});
+    const Instant arrival = std::max(when + child.think, child.not_before);
+    ready_.push({arrival, {child.node, running.mapped().name, child.think, child.not_before}});
   }
 }
 

@@ -31,7 +31,7 @@ class ChainSource : public WorkloadSource {
   [[nodiscard]] RequestOrigin origin() const final { return origin_; }
 
  protected:
-  void add_root(Node node, Instant arrival) { ready_.push({arrival, node, "", {}}); }
+  void add_root(Node node, Instant arrival) { ready_.push({arrival, {node, "", {}, kStart}}); }
   /// Before the parent is taken. Arrives `think` after the parent's end, and not before `not_before`.
   void add_child(Node node, Node parent, Duration think, Instant not_before = kStart);
 
@@ -50,12 +50,10 @@ class ChainSource : public WorkloadSource {
  private:
   struct Ready {
     Instant arrival;
-    Node node = 0;
-    std::string after;
-    Duration think{};
+    RequestOrigin origin;  // its key is the node
 
     friend bool operator>(const Ready& a, const Ready& b) {
-      return a.arrival != b.arrival ? a.arrival > b.arrival : a.node > b.node;
+      return a.arrival != b.arrival ? a.arrival > b.arrival : a.origin.key > b.origin.key;
     }
   };
   struct Child {

@@ -144,7 +144,8 @@ class LineParser {
 
   void read_only_one(JsonValue& value, std::string_view key) {
     const char* at = json_.place(value);
-    if (json_.count(value, key, 1, INT32_MAX) != 1) json_.fail(at, std::string(key) + ": only 1 is simulated");
+    if (json_.count(value, key, 1, INT32_MAX) != 1)
+      json_.fail(at, std::string(key) + ": only 1 is simulated");
   }
 
   /// [["sys", 600], ["u7", 212]]

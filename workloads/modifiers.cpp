@@ -60,6 +60,7 @@ class Changed final : public WorkloadSource {
   [[nodiscard]] RequestOrigin origin() const override {
     RequestOrigin origin = source_->origin();
     origin.think = scaled(kStart + origin.think, 1 / changes_.rate_scale).time_since_epoch();
+    origin.not_before = scaled(origin.not_before, 1 / changes_.rate_scale);
     return origin;
   }
   [[nodiscard]] bool writable() const override { return source_->writable(); }

@@ -16,6 +16,7 @@ struct RequestOrigin {
                           // file's or session's order
   std::string after;      // name of the request whose end caused this one; empty: it arrived by itself
   Duration think{};       // from that end to the arrival
+  Instant not_before;     // the arrival is not earlier than this either
 };
 
 /// A RequestSource that can say where its requests come from.
@@ -40,7 +41,7 @@ class OpenLoopSource : public WorkloadSource {
     return next_.arrival;
   }
   [[nodiscard]] Request take() final;
-  [[nodiscard]] RequestOrigin origin() const final { return {taken_ - 1, "", {}}; }
+  [[nodiscard]] RequestOrigin origin() const final { return {taken_ - 1, "", {}, kStart}; }
 
  protected:
   /// Fills everything but the id; false at the end.

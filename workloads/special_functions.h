@@ -7,7 +7,8 @@ namespace kvcast {
 /// (0, 1).
 [[nodiscard]] double normal_quantile(double p);
 
-/// normal_quantile in the middle of the step of a uniform number that is a multiple of 2^-53 in [0, 1): never infinite.
+/// normal_quantile in the middle of the step of a uniform number that is a multiple of 2^-53 in [0, 1): never
+/// infinite.
 [[nodiscard]] double normal_from_uniform(double u);
 
 /// ln Gamma(x), x > 0, relative error below 1e-13 (Lanczos 1964, g = 7, 9 terms).

@@ -174,7 +174,8 @@ std::string describe(const SyntheticSpec& spec, const std::string& profile, cons
 
 SyntheticPlan read_synthetic(Config& config, const std::string& profile, std::uint64_t seed,
                              InputFiles& inputs) {
-  const std::string name = config.has("profile") || !profile.empty() ? config.get_string("profile", profile) : "";
+  const std::string name =
+      config.has("profile") || !profile.empty() ? config.get_string("profile", profile) : "";
   Parts base;
   if (!name.empty()) base = read_profile(config, name, seed, inputs);
   const std::int64_t requests_of_profile = base.requests.value_or(kRequestsDefault);

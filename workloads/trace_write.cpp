@@ -67,6 +67,10 @@ void put_request(Line& line, const Request& request, const RequestOrigin& origin
     fmt::format_to(out, "\"after\": {{\"id\": {}, \"think_us\": ", json_text(origin.after));
     put_us(line, origin.think.count());
     fmt::format_to(out, "}}");
+    if (origin.not_before > kStart) {
+      fmt::format_to(out, ", \"arrival_us\": ");
+      put_us(line, origin.not_before.time_since_epoch().count());
+    }
   }
   fmt::format_to(out, ", \"input_tokens\": {}, \"output_tokens\": {}", request.input.value,
                  request.output.value);

@@ -21,7 +21,7 @@ namespace kvcast {
 namespace {
 
 constexpr int kSecondDigits = 9;
-constexpr std::int64_t kHashesMax = kTokensMax;
+constexpr std::int64_t kHashesMax = std::int64_t{1} << 24;  // of a call: 256 MiB of prompt content
 
 struct HashRun {
   std::uint64_t first = 0;
@@ -179,7 +179,8 @@ class SessionReader {
     std::int64_t hashes = 0;
     for (const HashRun& run : call.hashes) {
       hashes += run.count;
-      if (hashes > kHashesMax) break;
+      if (hashes > kHashesMax)
+        json_->fail("more than " + std::to_string(kHashesMax) + " hashes for one call");
     }
     if (hashes > call.input / block) {
       json_->fail(std::to_string(hashes) + " hashes for the call of " + std::to_string(call.input) +

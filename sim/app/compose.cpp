@@ -7,7 +7,9 @@
 #include "hwmodels/roofline_timer.h"
 #include "reports/format.h"
 #include "sim/app/describe.h"
+#include "sim/base/embedded.h"
 #include "sim/base/error.h"
+#include "sim/base/hash.h"
 
 namespace kvcast {
 namespace {
@@ -169,7 +171,7 @@ void assume_engine(const Scenario& scenario, Forecast& frame) {
     frame.assumptions.push_back({"Asynchronous scheduling, on by default in this engine, is not modelled: each step is planned when the one before has ended", self});
   }
   if (!scenario.deployment.affine) {
-    frame.assumptions.push_back({fmt::format("Host overhead of {} us a step, not hidden behind the GPU", profile.host_overhead_us),
+    frame.assumptions.push_back({fmt::format("The host adds {} us to each step", profile.host_overhead_us),
                                  profile.host_overhead_source.empty() ? sources : profile.host_overhead_source});
   }
 }
@@ -183,8 +185,19 @@ void fill_price(const Scenario& scenario, Forecast& frame) {
   }
 }
 
+InputHash hash_of(const ModelSpec& model) {
+  constexpr std::string_view kEmbedded = "embedded:";
+  if (!model.source.starts_with(kEmbedded)) return {model.source, file_hash(model.source)};
+  const std::string path = model.source.substr(kEmbedded.size());
+  const auto files = embedded_files();
+  const auto file = std::find_if(files.begin(), files.end(), [&](const EmbeddedFile& f) { return f.path == path; });
+  KVCAST_CHECK(file != files.end());
+  return {path, content_hash(file->text)};
+}
+
 void fill_inputs(const Scenario& scenario, Forecast& frame) {
   frame.inputs.push_back({scenario.path, scenario.hash});
+  if (scenario.deployment.model) frame.inputs.push_back(hash_of(*scenario.deployment.model));
   for (const InputFile& file : scenario.workload.inputs) frame.inputs.push_back({file.path, file.hash});
   std::sort(frame.inputs.begin(), frame.inputs.end(), [](const InputHash& a, const InputHash& b) { return a.path < b.path; });
 }
@@ -215,7 +228,7 @@ void fill_texts(const Scenario& scenario, const Pool& pool, const std::optional<
   frame.workload = scenario.workload.description;
   frame.seed = scenario.seed;
   frame.version = KVCAST_VERSION;
-  frame.title = "one-formula engine";
+  frame.title = "step times by formula";
   if (deployment.model) {
     frame.title = describe_title(*deployment.model, *deployment.gpu, frame.facts.gpus);
     frame.model = describe_model(*deployment.model);

@@ -3,7 +3,6 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
-#include <algorithm>
 #include <cstdio>
 #include <memory>
 
@@ -71,17 +70,15 @@ Config command_line_config(const Options& options) {
   return config;
 }
 
-void fill_lines(const Deployment& deployment, const MemoryReport& report, MemoryForecast& forecast) {
+void fill_lines(const MemoryReport& report, MemoryForecast& forecast) {
   const KvReport& kv = report.kv;
   const auto add = [&](const char* label, std::string value, const char* unit, std::string source) {
     forecast.lines.push_back({label, std::move(value), unit, std::move(source)});
   };
-  const auto layers = static_cast<std::int64_t>(std::count_if(
-      deployment.model->layers.begin(), deployment.model->layers.end(), [](const LayerSpec& layer) {
-        return layer.kind != LayerKind::recurrent && layer.kind != LayerKind::no_attention && layer.kind != LayerKind::shared_kv;
-      }));
+  std::int64_t layers = 0;  // that keep every token
+  for (const KvGroupReport& group : kv.groups) layers += group.window == 0 && group.kind != "recurrent" ? group.layers : 0;
   if (layers > 0 && kv.bytes_per_token % layers == 0) {
-    add("Per token and layer", grouped(kv.bytes_per_token / layers), "B", fmt::format("formula: KV per token / {} layers that keep it", layers));
+    add("Per token and layer", grouped(kv.bytes_per_token / layers), "B", fmt::format("formula: per token / {} layers that keep every token", layers));
   }
   add("Blocks per request", grouped(kv.blocks_per_request), "", "formula: of max_model_len tokens, over all groups of layers");
   add("Longest request (tokens)", grouped(report.fits_max_model_len), "", "formula: largest max_model_len that passes the engine's check");
@@ -133,7 +130,7 @@ MemoryForecast to_forecast(const Deployment& deployment, const MemoryReport& rep
   fill_kv(report.kv, forecast.kv);
   forecast.kv.dtype = describe_kv_dtype(*deployment.model, report.kv);
   forecast.budget = budget_lines(report);
-  fill_lines(deployment, report, forecast);
+  fill_lines(report, forecast);
   if (!report.kv.scheme.empty()) forecast.assumptions.push_back({"KV cache: " + report.kv.scheme, memory.profile.name});
   forecast.assumptions.push_back({"What is not given is as " + memory.profile.name + " sets it",
                                   joined_sources(memory.profile.sources, "configs/engines/" + memory.profile.name + ".yaml")});

@@ -110,7 +110,7 @@ std::optional<ModelSpec> read_model(Config& root, Config& engine, const std::str
   }
   const std::string name = root.get_string("model");
   ModelOverrides overrides;
-  if (contains(engine, "model_overrides")) read_overrides(engine.child("model_overrides"), "", overrides);
+  if (engine.has("model_overrides")) read_overrides(engine.child("model_overrides"), "", overrides);
   return load_model(locate(name, folder), overrides, root.where("model"));
 }
 

@@ -12,6 +12,7 @@
 #include "sim/metrics/record.h"
 #include "sim/metrics/step_record.h"
 #include "sim/request_source.h"
+#include "sim/sched/batch.h"
 #include "sim/sched/queue_order.h"
 #include "sim/sched/scheduler.h"
 #include "sim/step_timer.h"
@@ -35,6 +36,7 @@ struct EngineSetup {
   bool enable_kv_cache = true;
   Reservation reservation = Reservation::max_model_len;
   StepPath path = StepPath::closed_form;
+  BatchOptions batch;  // asynchronous scheduling, speculation, rules by version; the rest follows from the above
 };
 
 struct ClusterSetup {

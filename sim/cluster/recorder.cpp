@@ -35,6 +35,24 @@ std::int64_t StepRun::ended_by(FineInstant time) const {
   return n;
 }
 
+Recorder::Recorder(ReplicaId id, const ClusterSetup& setup, const RunHooks& hooks, Blocks pool)
+    : id_(id), slo_(setup.slo), hooks_(hooks) {
+  record_.timeline.idle.largest_free_blocks = pool.value;
+}
+
+Track Recorder::track_of(Request&& request) const {
+  Track track;
+  track.id = request.id;
+  track.arrival = request.arrival;
+  track.input = request.input;
+  track.output_asked = request.output;
+  track.output_limit = request.output_limit;
+  track.tenant = request.tenant;
+  track.priority = request.priority;
+  track.details = std::move(request.details);
+  return track;
+}
+
 void Recorder::arrived(const Request& request) {
   ++record_.arrived;
   record_.first_arrival = std::min(record_.first_arrival, request.arrival);
@@ -49,15 +67,21 @@ void Recorder::refused(const Request& request, Outcome outcome) {
   row.outcome = outcome;
   row.arrival = request.arrival;
   row.input = request.input;
+  row.output_asked = request.output;
+  row.output_limit = request.output_limit;
+  row.tenant = request.tenant;
   row.priority = request.priority;
   row.details = request.details.get();
   hooks_.requests->on_request(row);
 }
 
-void Recorder::scheduled(Track& track, FineInstant now) {
+void Recorder::admitted(Track& track, FineInstant now, Tokens cached) {
   if (track.scheduled != kNever) return;
   track.scheduled = now.floor();
+  track.cached = cached;
   record_.queue.add(track.scheduled - track.arrival);
+  record_.prefix_queried_tokens += track.input.value;
+  record_.prefix_hit_tokens += cached.value;
 }
 
 void Recorder::token(Track& track, FineInstant at) {
@@ -126,6 +150,9 @@ void Recorder::row(const Track& track, Outcome outcome, Instant last_token) {
   row.last_token = last_token;
   row.input = track.input;
   row.output = track.output;
+  row.output_asked = track.output_asked;
+  row.output_limit = track.output_limit;
+  row.tenant = track.tenant;
   row.cached = track.cached;
   row.preemptions = track.preemptions;
   row.priority = track.priority;

@@ -17,6 +17,9 @@ struct Track {
   Instant arrival;
   Tokens input;
   Tokens output;   // made so far
+  Tokens output_asked;
+  Tokens output_limit;
+  std::uint32_t tenant = 0;
   Tokens cached;   // prompt tokens from a prefix cache at first admission
   std::int32_t preemptions = 0;
   std::int32_t priority = 0;
@@ -43,12 +46,14 @@ struct StepRun {
 
 class Recorder {
  public:
-  Recorder(ReplicaId id, const ClusterSetup& setup, const RunHooks& hooks) : id_(id), slo_(setup.slo), hooks_(hooks) {}
+  /// \param pool the blocks of the engine
+  Recorder(ReplicaId id, const ClusterSetup& setup, const RunHooks& hooks, Blocks pool);
 
   void arrived(const Request& request);
   void refused(const Request& request, Outcome outcome);
-  /// First scheduled; later calls for the same request change nothing.
-  void scheduled(Track& track, FineInstant now);
+  [[nodiscard]] Track track_of(Request&& request) const;
+  /// Scheduled for the first time, or again after a preemption, with `cached` tokens from a prefix cache; only the first time counts.
+  void admitted(Track& track, FineInstant now, Tokens cached);
   /// One more output token.
   void token(Track& track, FineInstant at);
   /// `count` gaps of one length between tokens of requests that are accounted together.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -13,6 +14,8 @@
 
 namespace kvcast {
 
+/// Synchronous: a step is planned when the output of the one before has been taken. Asynchronous: step n + 1 is planned when step n starts, with the
+/// output of step n - 1 known; at most two are under way.
 class Replica final : public Engine {
  public:
   Replica(ReplicaId id, const ClusterSetup& setup, const StepTimer& timer, const RunHooks& hooks);
@@ -21,25 +24,37 @@ class Replica final : public Engine {
   [[nodiscard]] std::optional<FineInstant> plan(FineInstant now) override;
   [[nodiscard]] FineInstant cut(FineInstant arrival) override;
   void complete() override;
-  [[nodiscard]] bool busy() const override { return run_.steps > 0; }
+  [[nodiscard]] bool busy() const override { return !flights_.empty(); }
   [[nodiscard]] const std::vector<RequestId>& finished() const override { return finished_; }
   void stop(std::optional<FineInstant> cutoff) override;
   [[nodiscard]] RunRecord& record() override { return recorder_.record(); }
 
  private:
+  /// A step under way, or a run of steps of the decode group; parallel to the batch's flights.
+  struct Flight {
+    StepRun run;
+    std::vector<StepRecord> told;  // for the observer: the step, and those that only preempted behind it
+  };
   struct Cohort {  // members of the decode group whose last token came at the same moment
     FineInstant last_token;
     std::int64_t size;
   };
 
   [[nodiscard]] bool preempts_for_ever() const;
+  [[nodiscard]] bool plan_step(FineInstant now);
   void note_plan(FineInstant now);
-  void start(FineInstant now);
-  void update_cohorts(FineInstant end, bool group_ran);
-  void record_group_gaps();
-  void record_step(FineInstant begin);
+  void start(FineInstant now, const StepShape& shape, std::int64_t repeatable);
+  [[nodiscard]] FineInstant next_event() const;
+  void take_output();
+  void keep_steps_from(std::int64_t done);
+  void update_cohorts(FineInstant end, const Batch::Flight& output, std::int64_t joined);
+  void record_group_gaps(const StepRun& run, std::int64_t members);
+  void record_step(FineInstant planned, StepRecord& step);
+  void note_drafts(const Batch::Flight& output, StepRecord& step) const;
   void tell_preemptions(FineInstant now);
   void scrape(FineInstant until);
+  [[nodiscard]] std::int64_t further_steps_planned(FineInstant at) const;
+  [[nodiscard]] std::int64_t stop_run(FineInstant cutoff);
   [[nodiscard]] Track& track(SeqIndex seq) { return tracks_[to_index(seq)]; }
 
   ReplicaId id_;
@@ -55,11 +70,12 @@ class Replica final : public Engine {
   std::vector<Cohort> cohorts_;
   FineInstant group_last_end_;
   std::vector<RequestId> finished_;
-  StepRecord step_record_;
   std::int64_t steps_told_ = 0;
+  std::int64_t last_output_told_ = -1;    // index of the last step whose output was taken
   std::int64_t preemptions_in_vain_ = 0;  // since the last token or arrival
-  StepRun run_;                           // in flight; no steps: idle
-  FineInstant idle_since_;
+  std::deque<Flight> flights_;
+  bool may_plan_ = true;                  // false inside a run whose next step is planned already
+  FineInstant event_;                     // the next event, while busy
 };
 
 }  // namespace kvcast

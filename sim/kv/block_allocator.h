@@ -1,8 +1,10 @@
 /// Who owns which part of the KV pool.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "sim/base/units.h"
 
@@ -13,8 +15,29 @@ class Config;
 /// A sequence's hold on the pool.
 struct BlockTable {
   Tokens limit;              // the most tokens the sequence may ever hold
-  Blocks blocks;             // held
+  Blocks blocks;             // held; kept by allocators that count
   std::int64_t offset = -1;  // contiguous: first slot of the region
+  std::uint32_t handle = 0;  // of the allocator's own record, where it knows blocks by name
+};
+
+/// What the tokens of a sequence are, so that equal prefixes can be found: runs of (segment, length) for the prompt, one segment for the output.
+/// Two tokens are equal exactly when segment and position in it are.
+struct Content {
+  struct Run {
+    std::uint64_t segment;
+    Tokens length;
+  };
+  std::uint64_t salt = 0;  // tenants do not share
+  std::vector<Run> prompt;
+  std::uint64_t output = 0;
+};
+
+/// What a table must hold for the step being planned.
+struct Growth {
+  Tokens slots;      // room for the computed tokens, the step's and the lookahead
+  Tokens computed;   // with KV before the step, cached ones included
+  Tokens shareable;  // tokens whose content is known and that have KV after the step
+  Tokens in_flight;  // of `computed`: of steps whose output has not been taken
 };
 
 /// Size of one replica's pool, per rank.
@@ -24,25 +47,43 @@ struct PoolSize {
 };
 
 /// Contract:
-/// - grow() makes `table` hold at least `tokens`; when the pool lacks room it returns false and has changed nothing.
-/// - needed() is what grow() would take now; grow() succeeds exactly when the pool has that (paged: as free blocks anywhere; contiguous: as
-///   one free run).
-/// - used + free() = total() at every moment; release() gives back all that the table holds and leaves it empty.
-/// - grows_by_blocks(): a table that holds n tokens needs one more block exactly when n is a multiple of block_size(). Where it is true,
-///   take(n) takes n blocks at once for n tables that reach such a boundary in one step; their owner keeps the count.
+/// - open() and close() bracket a sequence's stay in the engine; in between, lookup() (at an admission), grow() and release() in any order.
+/// - grow() makes `table` hold what `growth` says; when the pool lacks room it returns false and the table has not grown.
+/// - needed() is what grow() would take now, cached blocks that nobody holds included; grow() succeeds exactly when the pool has that (contiguous: as one
+///   free run). needed_whole() is what an admission gate should ask for a whole sequence: less where blocks are recycled on the way.
+/// - used + free() = total() at every moment; release() gives back all that the table holds.
+/// - commit() makes full blocks up to that many tokens findable.
 class BlockAllocator {
  public:
+  /// How a running decode makes a table grow.
+  enum class Growing : std::uint8_t {
+    never,      // room was taken on admission
+    by_blocks,  // one more block exactly when the tokens held are a multiple of block_size(); take(n) takes n such blocks at once
+    by_name,    // as by_blocks, but grow() must be called for each table in turn
+    by_step,    // grow() must be called for every table in every step
+  };
+
   virtual ~BlockAllocator() = default;
   [[nodiscard]] virtual Tokens block_size() const = 0;
   [[nodiscard]] virtual Blocks total() const = 0;
   [[nodiscard]] virtual Blocks free() const = 0;
   /// Longest run of adjacent free blocks; for external fragmentation.
   [[nodiscard]] virtual Blocks largest_free() const { return free(); }
-  [[nodiscard]] virtual Blocks needed(const BlockTable& table, Tokens tokens) const = 0;
-  [[nodiscard]] virtual bool grow(BlockTable& table, Tokens tokens) = 0;
+
+  virtual void open(BlockTable& /*table*/, Content&& /*content*/) {}
+  virtual void close(BlockTable& /*table*/) {}
+  /// Tokens of the longest prefix found in the cache, fewer than `known`; remembered for the needed() and grow() that follow.
+  [[nodiscard]] virtual Tokens lookup(BlockTable& /*table*/, Tokens /*known*/) { return Tokens{0}; }
+  [[nodiscard]] virtual Blocks needed(const BlockTable& table, Tokens slots) const = 0;
+  [[nodiscard]] virtual Blocks needed_whole(const BlockTable& table, Tokens known) const { return needed(table, known); }
+  [[nodiscard]] virtual bool grow(BlockTable& table, const Growth& growth) = 0;
+  virtual void commit(BlockTable& /*table*/, Tokens /*shareable*/) {}
   virtual void release(BlockTable& table) = 0;
-  [[nodiscard]] virtual bool grows_by_blocks() const = 0;
-  virtual void take(Blocks n) = 0;
+
+  [[nodiscard]] virtual Growing growing() const = 0;
+  virtual void take(Blocks /*n*/) {}
+  /// With Growing::by_step: the most blocks that `steps` steps of `tables` tables can take.
+  [[nodiscard]] virtual Blocks growth_bound(std::int64_t /*tables*/, std::int64_t /*steps*/) const { return Blocks{0}; }
 };
 
 /// Makes the allocator of one replica.

@@ -32,8 +32,8 @@ class Contiguous final : public BlockAllocator {
     return table.offset >= 0 ? Blocks{0} : Blocks{table.limit.value};
   }
 
-  [[nodiscard]] bool grow(BlockTable& table, Tokens tokens) override {
-    const std::int64_t length = needed(table, tokens).value;
+  [[nodiscard]] bool grow(BlockTable& table, const Growth& growth) override {
+    const std::int64_t length = needed(table, growth.slots).value;
     if (length == 0) return true;
     const auto fit = std::find_if(runs_.begin(), runs_.end(), [&](const Run& run) { return run.length >= length; });
     if (fit == runs_.end()) return false;
@@ -67,8 +67,7 @@ class Contiguous final : public BlockAllocator {
     table.blocks = Blocks{0};
   }
 
-  [[nodiscard]] bool grows_by_blocks() const override { return false; }
-  void take(Blocks n) override { KVCAST_CHECK(n == Blocks{0}); }
+  [[nodiscard]] Growing growing() const override { return Growing::never; }
 
  private:
   struct Run {

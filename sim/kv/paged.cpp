@@ -23,8 +23,8 @@ class Paged final : public BlockAllocator {
     return blocks <= table.blocks.value ? Blocks{0} : Blocks{blocks - table.blocks.value};
   }
 
-  [[nodiscard]] bool grow(BlockTable& table, Tokens tokens) override {
-    const Blocks more = needed(table, tokens);
+  [[nodiscard]] bool grow(BlockTable& table, const Growth& growth) override {
+    const Blocks more = needed(table, growth.slots);
     if (more > free_) return false;
     free_ -= more;
     table.blocks += more;
@@ -37,7 +37,7 @@ class Paged final : public BlockAllocator {
     table.blocks = Blocks{0};
   }
 
-  [[nodiscard]] bool grows_by_blocks() const override { return true; }
+  [[nodiscard]] Growing growing() const override { return Growing::by_blocks; }
 
   void take(Blocks n) override {
     KVCAST_CHECK(n <= free_);

@@ -10,10 +10,9 @@ class Unlimited final : public BlockAllocator {
   [[nodiscard]] Blocks total() const override { return Blocks{0}; }
   [[nodiscard]] Blocks free() const override { return Blocks{0}; }
   [[nodiscard]] Blocks needed(const BlockTable& /*table*/, Tokens /*tokens*/) const override { return Blocks{0}; }
-  [[nodiscard]] bool grow(BlockTable& /*table*/, Tokens /*tokens*/) override { return true; }
+  [[nodiscard]] bool grow(BlockTable& /*table*/, const Growth& /*growth*/) override { return true; }
   void release(BlockTable& /*table*/) override {}
-  [[nodiscard]] bool grows_by_blocks() const override { return false; }
-  void take(Blocks /*n*/) override {}
+  [[nodiscard]] Growing growing() const override { return Growing::never; }
 };
 
 }  // namespace

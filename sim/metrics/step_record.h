@@ -16,12 +16,20 @@ struct StepRecord {
     std::int64_t computed = 0;  // tokens that had KV before the step
     bool admitted = false;      // entered in this step
   };
+  struct Drafted {
+    RequestId id{};
+    std::int64_t scheduled = 0;
+    std::int64_t accepted = 0;
+  };
   ReplicaId replica{};
   std::int64_t index = 0;  // of the replica's steps
-  Instant begin;
+  Instant begin;                   // when it was planned
+  Instant device_begin;            // when it started
+  std::int64_t output_known = -1;  // the last step whose output had been processed when it was planned
   std::vector<Entry> scheduled;
   std::vector<RequestId> preempted;
   std::vector<RequestId> finished;
+  std::vector<Drafted> drafted;  // speculation
   std::int64_t running = 0;
   std::int64_t waiting = 0;
   Blocks free_scheduled;  // after scheduling

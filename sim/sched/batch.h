@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <vector>
 
 #include "sim/base/error.h"
@@ -9,6 +10,7 @@
 #include "sim/sched/decode_group.h"
 #include "sim/sched/queue_order.h"
 #include "sim/sched/sequence.h"
+#include "sim/sched/speculation.h"
 #include "sim/step_timer.h"
 
 namespace kvcast {
@@ -16,20 +18,32 @@ namespace kvcast {
 /// One sequence's share of a step.
 struct Chunk {
   SeqIndex seq;
-  Tokens n;         // new tokens
+  RequestId id;     // the slot of an ended sequence may serve another by the time the output comes
+  Tokens n;         // new tokens, drafts included
   Tokens computed;  // with KV before the step
+  Tokens drafts;    // of n
   bool admitted;    // entered in this step
 };
 
 struct BatchOptions {
-  bool keeps_kv = true;        // false: every step computes everything again
-  bool decode_group = true;    // false: every sequence is walked in every step (the step-by-step path)
+  bool keeps_kv = true;         // false: every step computes everything again
+  bool decode_group = true;     // false: every sequence is walked in every step (the step-by-step path)
   bool holds_finished = false;  // see Scheduler
+  bool asynchronous = false;    // a step is planned while the one before it runs
+  Tokens max_model_len = Tokens::max();
+  const Speculation* speculation = nullptr;
+  // What differs between versions of vLLM's v1 scheduler.
+  bool windows_wait_for_output = true;     // a window frees blocks only up to tokens whose step is over (from 0.32)
+  bool skips_after_early_victim = false;   // a victim in front that was not in the step makes the walk pass over one (before 0.32)
+  bool cuts_drafts_at_end = false;         // drafts beyond max_tokens are not scheduled (0.11)
+  bool keeps_drafts_on_preemption = false; // (0.11)
+  bool drafts_in_prefill = false;          // EAGLE's drafts for a prompt in chunks are used (before 0.19)
 };
 
 /// Contract: a scheduler reads the state and builds a step with the primitives of the second part; the engine (Replica) uses the third part.
 /// Running sequences that are past their prompt may be kept as a DecodeGroup: then sequence(seq).known and .computed are stale and known(seq) is
 /// right. That representation never shows in a decision: both give the same steps.
+/// A planned step is launched at once: its tokens count as computed, its outputs as known but pending, until settle() takes the output.
 class Batch {
  public:
   Batch(BlockAllocator& allocator, QueueOrder& order, BatchOptions options);
@@ -43,21 +57,32 @@ class Batch {
   [[nodiscard]] SeqIndex next_running(SeqIndex seq) const { return links_[to_index(seq)].next; }
   [[nodiscard]] const Sequence& sequence(SeqIndex seq) const { return sequences_[to_index(seq)]; }
   [[nodiscard]] Tokens known(SeqIndex seq) const;
+  /// Known tokens less those under way, `group_steps` steps of the group among them.
+  [[nodiscard]] Tokens delivered(SeqIndex seq, std::int64_t group_steps) const;
+  [[nodiscard]] bool groups_decodes() const { return options_.decode_group; }
   /// Sum of known tokens over the running sequences.
   [[nodiscard]] std::int64_t running_context() const;
   [[nodiscard]] Tokens budget() const { return budget_; }
   [[nodiscard]] const BlockAllocator& allocator() const { return allocator_; }
   [[nodiscard]] bool keeps_kv() const { return options_.keeps_kv; }
+  [[nodiscard]] const std::vector<Chunk>& chunks() const { return chunks_; }
+  [[nodiscard]] bool group_scheduled() const { return group_scheduled_; }
+  [[nodiscard]] const Speculation* speculation() const { return options_.speculation; }
 
   // What a policy does. All or nothing: false has changed nothing, but for the preemptions of schedule_running().
   void begin_step(Tokens budget);
   /// In order of admission gives each running sequence min(what it wants, cap, budget left); when blocks lack, preempts the queue order's victim
   /// until they suffice or the sequence itself was preempted, which ends the walk. Returns false if anybody was preempted.
   [[nodiscard]] bool schedule_running(Tokens cap);
-  /// Moves the head of the queue into the step with n of its tokens, holding room for those.
-  [[nodiscard]] bool admit_front(Tokens n);
-  /// The same, holding room for the longest it may become.
+  /// Looks the head of the queue up in the prefix cache; returns its cached tokens.
+  Tokens lookup_front();
+  /// Moves the head of the queue into the step with n of its tokens behind the cached ones, holding room for those and for `ahead` more.
+  [[nodiscard]] bool admit_front(Tokens n, Tokens drafts = Tokens{0}, Tokens ahead = Tokens{0});
+  /// The same without a cache, holding room for the longest it may become.
   [[nodiscard]] bool admit_front_reserved(Tokens n);
+  /// Takes the head of the queue out, to be put back in front by restore_passed_over().
+  void pass_over_front();
+  void restore_passed_over();
   /// Adds work that no sequence asked for (rows that pad a static batch).
   void pad(const StepShape& padding) { padding_ = padding; }
 
@@ -68,37 +93,58 @@ class Batch {
   };
   struct Dissolved {
     SeqIndex seq;
-    bool stepped;  // has decoded in the group since it joined
+    bool in_flight;  // its last step is under way
+    bool stepped;    // has decoded in the group since it joined
   };
   struct Emission {
-    SeqIndex seq;
-    bool ended;
+    std::size_t chunk;  // index in the flight's chunks
+    Tokens delivered;   // set by settle(); 0: the sequence had ended before
   };
   struct Ended {
     SeqIndex seq;
     std::uint64_t admitted_no;
+    bool in_group;
+  };
+  struct Drafted {
+    RequestId id{};
+    std::int64_t scheduled, accepted;
+  };
+  /// A launched step (or the last one of a run) whose output has not been taken.
+  struct Flight {
+    std::int64_t group_members = 0;  // 0: the group was not in it
+    std::int64_t group_ended = 0;
+    std::int64_t clock = 0;          // of the group, behind the step
+    std::vector<Chunk> chunks;
+    std::vector<Emission> emissions;  // by chunks
+    std::vector<Ended> ended;         // in order of admission
+    std::vector<SeqIndex> orphans;    // of its group members: those dissolved since
+    std::vector<Drafted> drafted;     // set by settle()
   };
 
-  /// \param end known tokens at which the sequence ends (the truth)
-  SeqIndex add(const Sequence& sequence, Tokens end);
+  /// \param end known tokens at which max_tokens or the answer's own length ends the sequence (the truth)
+  SeqIndex add(const Sequence& sequence, Tokens end, Content&& content);
   [[nodiscard]] const DecodeGroup& group() const { return group_; }
-  [[nodiscard]] bool group_scheduled() const { return group_scheduled_; }
-  [[nodiscard]] const std::vector<Chunk>& chunks() const { return chunks_; }
   [[nodiscard]] const std::vector<Preemption>& preempted() const { return preempted_; }
   [[nodiscard]] const std::vector<Dissolved>& dissolved() const { return dissolved_; }
-  [[nodiscard]] const StepShape& padding() const { return padding_; }
   [[nodiscard]] bool step_empty() const { return chunks_.empty() && !group_scheduled_; }
   [[nodiscard]] StepShape step_shape() const;
   [[nodiscard]] Blocks blocks_used() const { return allocator_.total() - allocator_.free(); }
-  /// Tokens whose KV is held or being written in the step.
+  /// Tokens whose KV is held or being written.
   [[nodiscard]] std::int64_t tokens_resident() const;
-  /// The step's output is there: `steps` of them for a run of the decode group alone (its first step's blocks were taken by the plan).
-  void apply_step(std::int64_t steps);
-  [[nodiscard]] const std::vector<Emission>& emissions() const { return emissions_; }  // by chunks
-  [[nodiscard]] const std::vector<Ended>& ended() const { return ended_; }             // in order of admission
-  /// Frees what ended sequences held, and their slots.
-  void release_ended();
-  /// Takes everybody who is left out, running and waiting, as at a cut-off: `visit(seq)` in order of slots.
+  /// How many steps like the planned one the group can make before a member ends or a block may lack.
+  [[nodiscard]] std::int64_t repeatable_steps() const;
+
+  void launch();
+  /// Takes the blocks of `more` further steps of the launched run of the group, so that blocks_used() is right for a look at that moment.
+  void take_blocks(std::int64_t more);
+  /// The launched run of the group goes on for `more` steps; the last of them is now the one in flight.
+  void extend(std::int64_t more);
+  [[nodiscard]] const std::deque<Flight>& flights() const { return flights_; }
+  /// The oldest step's output is there: delivers tokens, corrects for rejected drafts. Its sequences stay until retire().
+  Flight& settle();
+  /// Frees what its ended sequences held, and forgets the oldest flight.
+  void retire();
+  /// Everybody inside: `visit(seq)` in order of slots.
   template <class Visit>
   void for_each(Visit visit) const {
     for (std::size_t i = 0; i < sequences_.size(); ++i) {
@@ -111,20 +157,37 @@ class Batch {
     SeqIndex previous = kNoSeq;
     SeqIndex next = kNoSeq;
     std::int64_t joined_at = 0;  // clock of the group
-    Tokens end;
+    Tokens end;                  // as add() was told, at most max_model_len
+    Tokens end_by_length;        // as add() was told
+    Tokens in_flight;            // tokens of launched steps whose output has not been taken
     bool in_group = false;
     bool grows = false;
+    bool is_running = false;
+    bool last_step = false;      // its last token is under way: it is not scheduled again
     bool used = false;
   };
 
+  [[nodiscard]] Sequence& at(SeqIndex seq) { return sequences_[to_index(seq)]; }
+  [[nodiscard]] Link& link(SeqIndex seq) { return links_[to_index(seq)]; }
+  [[nodiscard]] const Link& link(SeqIndex seq) const { return links_[to_index(seq)]; }
+  [[nodiscard]] Tokens wanted(SeqIndex seq, Tokens cap) const;
+  [[nodiscard]] Growth growth(SeqIndex seq, Tokens n, Tokens ahead) const;
+  [[nodiscard]] Tokens lookahead() const;
+  [[nodiscard]] bool individuals_are_last() const;
   [[nodiscard]] bool schedule_grouped(Tokens cap);
   [[nodiscard]] bool schedule_walking(Tokens cap);
-  [[nodiscard]] bool grow_or_preempt(SeqIndex seq, Tokens tokens);
+  [[nodiscard]] bool grow_or_preempt(SeqIndex seq, Tokens n, bool& skip_next);
+  void grow_group_until(std::int64_t clock);
+  void grow_member(SeqIndex seq, std::int64_t clock);
+  void commit_group_until(std::int64_t clock);
   void dissolve_group();
   void preempt(SeqIndex seq);
-  void enter(SeqIndex seq, Tokens n);
-  void schedule(SeqIndex seq, Tokens n, bool admitted);
-  void emit(const Chunk& chunk);
+  void enter(SeqIndex seq, Tokens n, Tokens drafts);
+  void schedule(SeqIndex seq, Tokens n, bool admitted, Tokens padding_drafts);
+  bool launch_chunk(const Chunk& chunk, Flight& flight);
+  void end_in_group(Flight& flight);
+  void settle_chunk(const Chunk& chunk, Flight& flight, Emission* emission);
+  void settle_group(Flight& flight);
   void join_group(SeqIndex seq);
   void link_last(SeqIndex seq);
   void unlink(SeqIndex seq);
@@ -132,6 +195,7 @@ class Batch {
   BlockAllocator& allocator_;
   QueueOrder& order_;
   BatchOptions options_;
+  BlockAllocator::Growing growing_;
   std::vector<Sequence> sequences_;
   std::vector<Link> links_;
   std::vector<SeqIndex> free_slots_;
@@ -140,18 +204,23 @@ class Batch {
   std::int64_t running_ = 0;
   std::uint64_t next_admitted_no_ = 0;
   DecodeGroup group_;
-  std::vector<SeqIndex> individuals_;  // running, not in the group, in order of admission
-  std::vector<BlockTable> held_;       // of finished sequences whose batch has not ended
+  std::int64_t grown_until_ = 0;        // clock of the group up to which its members' blocks are taken
+  std::int64_t committed_until_ = 0;    // clock up to which full blocks of members are findable
+  std::vector<SeqIndex> individuals_;   // running, not in the group, not in their last step, in order of admission
+  std::vector<SeqIndex> last_steps_;    // running, in their last step
+  std::vector<BlockTable> held_;        // of finished sequences whose batch has not ended
+  std::vector<SeqIndex> passed_over_;
+  std::deque<Flight> flights_;
+  std::vector<Flight> spare_flights_;
 
   // The step being built.
   Tokens budget_;
+  Tokens front_cached_;
   bool group_scheduled_ = false;
   std::vector<Chunk> chunks_;
   std::vector<Preemption> preempted_;
   std::vector<Dissolved> dissolved_;
   StepShape padding_;
-  std::vector<Emission> emissions_;
-  std::vector<Ended> ended_;
   std::vector<DecodeGroup::Ending> endings_;
 };
 

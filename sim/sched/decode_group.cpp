@@ -14,6 +14,12 @@ void DecodeGroup::join(const Member& member) {
     phase = (clock_ + block_size_ - ahead) % block_size_;
     ++crossings_[static_cast<std::size_t>(phase)];
     ++growing_;
+    if (!named_.empty()) {
+      std::vector<Named>& names = named_[static_cast<std::size_t>(phase)];
+      const auto at = std::upper_bound(names.begin(), names.end(), member.admitted_no,
+                                       [](std::uint64_t no, const Named& other) { return no < other.admitted_no; });
+      names.insert(at, {member.admitted_no, member.seq});
+    }
   }
   endings_.push_back({clock_ + member.remaining.value, member.admitted_no, member.seq, phase,
                       member.known.value + member.remaining.value});
@@ -59,6 +65,10 @@ void DecodeGroup::advance(std::int64_t steps, std::vector<Ending>& ended) {
     if (ending.phase >= 0) {
       --crossings_[static_cast<std::size_t>(ending.phase)];
       --growing_;
+      if (!named_.empty()) {
+        std::erase_if(named_[static_cast<std::size_t>(ending.phase)],
+                      [&](const Named& named) { return named.seq == ending.seq; });
+      }
     }
     ended.push_back(ending);
   }
@@ -70,6 +80,7 @@ void DecodeGroup::clear() {
   growing_ = 0;
   std::fill(crossings_.begin(), crossings_.end(), 0);
   endings_.clear();
+  for (std::vector<Named>& names : named_) names.clear();
 }
 
 }  // namespace kvcast

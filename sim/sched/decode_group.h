@@ -29,8 +29,17 @@ class DecodeGroup {
     std::int64_t phase;  // of its block boundary; -1: does not grow
     std::int64_t known;  // at its end
   };
+  struct Named {
+    std::uint64_t admitted_no;
+    SeqIndex seq;
+  };
 
-  explicit DecodeGroup(Tokens block_size) : block_size_(block_size.value), crossings_(static_cast<std::size_t>(block_size.value)) {}
+  /// \param block_size period of the members' growth, tokens
+  /// \param by_name keep the growing members by phase too, for named()
+  DecodeGroup(Tokens block_size, bool by_name)
+      : block_size_(block_size.value), crossings_(static_cast<std::size_t>(block_size.value)) {
+    if (by_name) named_.resize(crossings_.size());
+  }
 
   [[nodiscard]] std::int64_t size() const { return size_; }
   /// Sum over the members of the tokens that the next step attends to (known tokens).
@@ -45,6 +54,10 @@ class DecodeGroup {
   [[nodiscard]] Blocks blocks_taken(std::int64_t from, std::int64_t steps) const;
   /// Of the steps [clock + from, clock + from + steps_max), how many the given number of free blocks covers.
   [[nodiscard]] std::int64_t steps_covered(std::int64_t from, std::int64_t steps_max, Blocks free) const;
+  /// Members that take a block in a step at that clock, in order of admission.
+  [[nodiscard]] const std::vector<Named>& named(std::int64_t clock) const {
+    return named_[static_cast<std::size_t>(clock % block_size_)];
+  }
 
   /// Moves on by `steps`, at most steps_to_first_end(); appends those that end to `ended`, in order of admission.
   void advance(std::int64_t steps, std::vector<Ending>& ended);
@@ -64,8 +77,9 @@ class DecodeGroup {
   std::int64_t context_ = 0;
   std::int64_t clock_ = 0;
   std::int64_t growing_ = 0;
-  std::vector<std::int64_t> crossings_;  // members that need a block in a step at clock c, by c mod block_size
-  std::vector<Ending> endings_;          // heap, the first to end in front
+  std::vector<std::int64_t> crossings_;     // members that need a block in a step at clock c, by c mod block_size
+  std::vector<std::vector<Named>> named_;   // the same by name, in order of admission
+  std::vector<Ending> endings_;             // heap, the first to end in front
 };
 
 }  // namespace kvcast

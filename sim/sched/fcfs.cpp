@@ -1,4 +1,5 @@
 // First come, first served; preempted sequences return to the front, and the last admitted gives way (vLLM's default policy).
+#include <algorithm>
 #include <deque>
 
 #include "sim/sched/batch.h"
@@ -12,6 +13,7 @@ class Fcfs final : public QueueOrder {
   void push(const Sequence& /*sequence*/, SeqIndex seq) override { queue_.push_back(seq); }
   void push_preempted(const Sequence& /*sequence*/, SeqIndex seq) override { queue_.push_front(seq); }
   [[nodiscard]] SeqIndex front() const override { return queue_.front(); }
+  void remove(SeqIndex seq) override { queue_.erase(std::find(queue_.begin(), queue_.end(), seq)); }
   void pop() override { queue_.pop_front(); }
   [[nodiscard]] std::size_t size() const override { return queue_.size(); }
   [[nodiscard]] SeqIndex victim(const Batch& batch) const override { return batch.last_running(); }

@@ -21,6 +21,10 @@ class KeyedQueue {
     std::pop_heap(heap_.begin(), heap_.end(), later);
     heap_.pop_back();
   }
+  void remove(SeqIndex seq) {
+    std::erase_if(heap_, [&](const Entry& entry) { return entry.seq == seq; });
+    std::make_heap(heap_.begin(), heap_.end(), later);
+  }
   [[nodiscard]] SeqIndex front() const { return heap_.front().seq; }
   [[nodiscard]] std::size_t size() const { return heap_.size(); }
 

@@ -12,6 +12,7 @@ class Priority final : public QueueOrder {
   void push(const Sequence& sequence, SeqIndex seq) override { queue_.push(sequence.priority, sequence, seq); }
   void push_preempted(const Sequence& sequence, SeqIndex seq) override { push(sequence, seq); }
   [[nodiscard]] SeqIndex front() const override { return queue_.front(); }
+  void remove(SeqIndex seq) override { queue_.remove(seq); }
   void pop() override { queue_.pop(); }
   [[nodiscard]] std::size_t size() const override { return queue_.size(); }
 

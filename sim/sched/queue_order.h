@@ -22,6 +22,8 @@ class QueueOrder {
   virtual void push_preempted(const Sequence& sequence, SeqIndex seq) = 0;
   [[nodiscard]] virtual SeqIndex front() const = 0;
   virtual void pop() = 0;
+  /// Takes out one that ended while it waited (its last token was under way when it was preempted).
+  virtual void remove(SeqIndex seq) = 0;
   [[nodiscard]] virtual std::size_t size() const = 0;
   [[nodiscard]] virtual SeqIndex victim(const Batch& batch) const = 0;
 };

@@ -13,12 +13,20 @@ namespace kvcast {
 class Batch;
 class Config;
 
+/// Release of the engine whose rules are in force: (0, 32) for vLLM 0.32.
+struct EngineVersion {
+  int major = 0;
+  int minor = 32;
+  friend constexpr auto operator<=>(const EngineVersion&, const EngineVersion&) = default;
+};
+
 /// What an engine version and its GPU set where the scenario is silent.
 struct EngineDefaults {
   std::int64_t max_num_seqs = 256;
   std::int64_t max_num_batched_tokens = 8192;
   bool enable_chunked_prefill = true;
   Tokens max_model_len{8192};  // in force, not a default
+  EngineVersion version;
 };
 
 /// Contract:

@@ -1,4 +1,5 @@
-/// The published field extracts of 87 models (data/models/hf_config_kv_fields.json), each as a config.json of its own.
+/// The published field extracts of 87 models (data/models/hf_config_kv_fields.json), each as a config.json of
+/// its own.
 #pragma once
 
 #include <map>
@@ -12,16 +13,22 @@ namespace kvcast::test {
 inline std::string json_text(const JsonValue& value) {
   std::string text;
   switch (value.type) {
-    case JsonValue::Type::null: return "null";
-    case JsonValue::Type::boolean: return value.boolean ? "true" : "false";
-    case JsonValue::Type::integer: return std::to_string(value.integer);
-    case JsonValue::Type::real: return std::to_string(value.real);
-    case JsonValue::Type::string: return "\"" + value.text + "\"";
+    case JsonValue::Type::null:
+      return "null";
+    case JsonValue::Type::boolean:
+      return value.boolean ? "true" : "false";
+    case JsonValue::Type::integer:
+      return std::to_string(value.integer);
+    case JsonValue::Type::real:
+      return std::to_string(value.real);
+    case JsonValue::Type::string:
+      return "\"" + value.text + "\"";
     case JsonValue::Type::array:
       for (const JsonValue& item : value.items) text += (text.empty() ? "" : ", ") + json_text(item);
       return "[" + text + "]";
     case JsonValue::Type::object:
-      for (const auto& [key, member] : value.members) text += (text.empty() ? "\"" : ", \"") + key + "\": " + json_text(member);
+      for (const auto& [key, member] : value.members)
+        text += (text.empty() ? "\"" : ", \"") + key + "\": " + json_text(member);
       return "{" + text + "}";
   }
   return text;

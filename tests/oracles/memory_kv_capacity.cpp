@@ -1,4 +1,5 @@
-// KV groups, blocks, tokens and concurrency against vLLM 0.32's own code (data/oracles/vllm_kv_capacity/kv_capacity.csv.gz).
+// KV groups, blocks, tokens and concurrency against vLLM 0.32's own code
+// (data/oracles/vllm_kv_capacity/kv_capacity.csv.gz).
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <cstdio>
@@ -54,7 +55,9 @@ std::string differences(const CsvRow& row, const MemoryReport& report) {
   compare("needed_bytes", report.kv.bytes_per_request);
   compare("block_size_final", report.kv.block_size);
   compare("n_groups", static_cast<std::int64_t>(report.kv.groups.size()));
-  if (std::abs(std::stod(row.at("max_concurrency")) - report.kv.max_concurrency) > 1e-9 * report.kv.max_concurrency) text += " max_concurrency";
+  if (std::abs(std::stod(row.at("max_concurrency")) - report.kv.max_concurrency) >
+      1e-9 * report.kv.max_concurrency)
+    text += " max_concurrency";
   return text;
 }
 
@@ -68,13 +71,16 @@ BOOST_AUTO_TEST_CASE(every_row_of_the_oracle) {
   if (!folder || !models) return;
   const GpuSpec h100 = find_gpu("h100-sxm", "test");
   std::map<std::string, ModelSpec> cache;
-  struct Tally { int rows = 0, equal = 0; };
+  struct Tally {
+    int rows = 0, equal = 0;
+  };
   std::map<std::string, Tally> by_variant, by_model;
   std::map<std::string, int> shown;
   Tally all;
   for (const CsvRow& row : csv_rows(*folder / "kv_capacity.csv.gz")) {
     const std::string& name = row.at("model");
-    if (cache.find(name) == cache.end()) cache.emplace(name, load_model((*models / (name + ".json")).string()));
+    if (cache.find(name) == cache.end())
+      cache.emplace(name, load_model((*models / (name + ".json")).string()));
     std::string wrong;
     try {
       wrong = differences(row, memory_report(cache.at(name), h100, options_of(row, h100)));
@@ -86,12 +92,14 @@ BOOST_AUTO_TEST_CASE(every_row_of_the_oracle) {
       tally->equal += wrong.empty() ? 1 : 0;
     }
     if (!wrong.empty() && shown[name + row.at("variant")]++ < 2) {
-      std::printf("%s %s L %s avail %s:%s\n", row.at("instance").c_str(), row.at("variant").c_str(), row.at("max_model_len").c_str(),
-                  row.at("available_bytes").c_str(), wrong.c_str());
+      std::printf("%s %s L %s avail %s:%s\n", row.at("instance").c_str(), row.at("variant").c_str(),
+                  row.at("max_model_len").c_str(), row.at("available_bytes").c_str(), wrong.c_str());
     }
   }
-  for (const auto& [name, tally] : by_model) std::printf("%-50s %5d of %5d equal\n", name.c_str(), tally.equal, tally.rows);
-  for (const auto& [name, tally] : by_variant) std::printf("%-50s %5d of %5d equal\n", name.c_str(), tally.equal, tally.rows);
+  for (const auto& [name, tally] : by_model)
+    std::printf("%-50s %5d of %5d equal\n", name.c_str(), tally.equal, tally.rows);
+  for (const auto& [name, tally] : by_variant)
+    std::printf("%-50s %5d of %5d equal\n", name.c_str(), tally.equal, tally.rows);
   std::printf("KV capacity: %d of %d rows equal in every column\n", all.equal, all.rows);
   BOOST_TEST(all.equal == all.rows);
 }

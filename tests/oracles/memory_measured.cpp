@@ -1,8 +1,9 @@
-// KV capacity against what vLLM itself logged on real GPUs: measured/vllm_kv_capacity.csv and vllm_kv_blocks.csv.
-// Rows that log the GiB left for the cache are judged from those: tokens at that many bytes. The others are judged from the whole budget.
-// The budget's few constants rest on rows that log their GiB (5-7, 26-28, 69 and the CUDA-graph columns), none on a row judged by its budget.
-#include <boost/test/unit_test.hpp>
+// KV capacity against what vLLM itself logged on real GPUs: measured/vllm_kv_capacity.csv and
+// vllm_kv_blocks.csv. Rows that log the GiB left for the cache are judged from those: tokens at that many
+// bytes. The others are judged from the whole budget. The budget's few constants rest on rows that log their
+// GiB (5-7, 26-28, 69 and the CUDA-graph columns), none on a row judged by its budget.
 #include <algorithm>
+#include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <cstdio>
 #include <optional>
@@ -15,12 +16,13 @@
 namespace kvcast::test {
 namespace {
 
-/// How a row of the table is expressed: the model, the version's profile, the GPU, and what is needed beyond the columns.
+/// How a row of the table is expressed: the model, the version's profile, the GPU, and what is needed beyond
+/// the columns.
 struct Case {
   std::string id;
-  std::string model;         // embedded name, "hf:" file of data/models/hf_config, or "fields:" set
+  std::string model;  // embedded name, "hf:" file of data/models/hf_config, or "fields:" set
   std::string profile;
-  std::string gpu;           // catalogue name; empty: not in the catalogue, then only rows with logged GiB
+  std::string gpu;  // catalogue name; empty: not in the catalogue, then only rows with logged GiB
   ModelOverrides overrides = {};
   bool from_budget = false;  // the logged GiB are the quantity judged
 };
@@ -30,7 +32,8 @@ const char* const kFp8Block = R"({"quant_method": "fp8", "weight_block_size": [1
 const std::vector<Case>& cases() {
   static const std::string indexers = [] {
     std::string text;
-    for (int i = 0; i < 78; ++i) text += std::string(i == 0 ? "[" : ", ") + (i < 21 ? "\"full\"" : "\"shared\"");
+    for (int i = 0; i < 78; ++i)
+      text += std::string(i == 0 ? "[" : ", ") + (i < 21 ? "\"full\"" : "\"shared\"");
     return text + "]";
   }();
   static const std::vector<Case> all = {
@@ -41,7 +44,11 @@ const std::vector<Case>& cases() {
       {"13", "hf:Qwen--Qwen3-235B-A22B-FP8", "vllm-0.11", "h100-sxm"},
       {"15", "qwen3-235b-a22b", "vllm-0.11", ""},
       {"16", "qwen3-30b-a3b", "vllm-0.11", "l40s", {{"quantization_config", kFp8Block}}},
-      {"19", "qwen3-30b-a3b", "vllm-0.11", "", {{"quantization_config", kFp8Block}, {"max_position_embeddings", "262144"}}},
+      {"19",
+       "qwen3-30b-a3b",
+       "vllm-0.11",
+       "",
+       {{"quantization_config", kFp8Block}, {"max_position_embeddings", "262144"}}},
       {"20", "hf:moonshotai--Kimi-K2-Instruct", "vllm-0.11", ""},
       {"26", "llama-3.1-70b", "vllm-0.19", "h100-sxm"},
       {"27", "llama-3.1-70b", "vllm-0.19", "h100-sxm"},
@@ -64,7 +71,11 @@ const std::vector<Case>& cases() {
       {"62", "hf:google--gemma-4-26B-A4B", "vllm-0.19", "a100-80-sxm", {}, true},
       {"66", "hf:Qwen--Qwen3.5-35B-A3B", "vllm-0.15", ""},
       {"67", "hf:Qwen--Qwen3.5-35B-A3B", "vllm-0.15", ""},
-      {"69", "hf:zai-org--GLM-5", "vllm-0.24", "", {{"indexer_types", indexers}, {"max_position_embeddings", "1048576"}}},
+      {"69",
+       "hf:zai-org--GLM-5",
+       "vllm-0.24",
+       "",
+       {{"indexer_types", indexers}, {"max_position_embeddings", "1048576"}}},
   };
   return all;
 }
@@ -73,7 +84,9 @@ const std::vector<Case>& cases() {
 const std::map<std::string, std::string>& refusals() {
   static const std::map<std::string, std::string> all = {
       {"3", "no GiB logged, and the RTX 3090 is not in the catalogue"},
-      {"4", "no GiB logged, and vLLM before the V1 engine profiled in another way: no profile (vllm-0.11's budget would be 91 % off)"},
+      {"4",
+       "no GiB logged, and vLLM before the V1 engine profiled in another way: no profile (vllm-0.11's budget "
+       "would be 91 % off)"},
       {"8", "no GiB logged, GPU unknown"},
       {"9", "no GiB logged, and the H20 is not in the catalogue"},
       {"10", "no GiB logged, GPU unknown"},
@@ -90,14 +103,17 @@ const std::map<std::string, std::string>& refusals() {
 }
 
 ModelSpec model_of(const std::string& name, const ModelOverrides& overrides) {
-  if (name.rfind("hf:", 0) == 0) return load_model((*data_folder("models/hf_config") / (name.substr(3) + ".json")).string(), overrides);
+  if (name.rfind("hf:", 0) == 0)
+    return load_model((*data_folder("models/hf_config") / (name.substr(3) + ".json")).string(), overrides);
   if (name.rfind("fields:", 0) == 0) return parse_model(field_sets().at(name.substr(7)), name, overrides);
   return load_model(name, overrides);
 }
 
 EngineProfile profile_of(const std::string& name, const GpuSpec& gpu) {
-  EngineProfile profile = load_engine_profile(name == "v0" ? "vllm-0.11" : name.substr(0, name.find('+')), gpu);
-  if (name == "v0") {  // vLLM before the V1 engine: no null block, starts although a full-length request does not fit
+  EngineProfile profile =
+      load_engine_profile(name == "v0" ? "vllm-0.11" : name.substr(0, name.find('+')), gpu);
+  if (name ==
+      "v0") {  // vLLM before the V1 engine: no null block, starts although a full-length request does not fit
     profile.null_block = profile.checks_length = false;
   }
   if (name.find("+caching") != std::string::npos) profile.enable_prefix_caching_recurrent = true;
@@ -116,12 +132,17 @@ MemoryOptions options_of(const CsvRow& row, const EngineProfile& profile) {
   options.max_num_batched_tokens = number_or(row, "max_num_batched_tokens", 0);
   options.max_num_seqs = number_or(row, "max_num_seqs", 0);
   const std::int64_t block = number_or(row, "block_size", 0);
-  if (block == 64 || block == 128) options.block_size = block;  // hybrids' larger ones must follow from the model
-  if (!row.at("gpu_memory_utilization").empty()) options.gpu_memory_utilization = std::stod(row.at("gpu_memory_utilization"));
+  if (block == 64 || block == 128)
+    options.block_size = block;  // hybrids' larger ones must follow from the model
+  if (!row.at("gpu_memory_utilization").empty())
+    options.gpu_memory_utilization = std::stod(row.at("gpu_memory_utilization"));
   options.enforce_eager = row.at("enforce_eager") == "True";
   std::string dtype = row.at("kv_cache_dtype");
   dtype = dtype.substr(0, dtype.find_first_of(" ("));
-  options.kv_cache_dtype = parse_kv_dtype(dtype == "bf16" ? "bfloat16" : dtype.empty() ? "auto" : dtype, "row");
+  options.kv_cache_dtype = parse_kv_dtype(dtype == "bf16" ? "bfloat16"
+                                          : dtype.empty() ? "auto"
+                                                          : dtype,
+                                          "row");
   const std::string& draft = row.at("spec_decode");
   if (draft == "EAGLE") options.spec_method = "eagle";
   if (draft == "MTP n=3") {
@@ -134,13 +155,15 @@ MemoryOptions options_of(const CsvRow& row, const EngineProfile& profile) {
 
 double percent(double predicted, double logged) { return 100 * (predicted / logged - 1); }
 
-/// What a row's own budget gives against its logged GiB, where the GPU is known and the weights can be counted.
+/// What a row's own budget gives against its logged GiB, where the GPU is known and the weights can be
+/// counted.
 std::optional<double> budget_error(const Case& one, const CsvRow& row) {
   if (one.gpu.empty() || row.at("avail_kv_GiB_per_gpu").empty()) return std::nullopt;
   const GpuSpec gpu = find_gpu(one.gpu, "test");
   MemoryOptions options = options_of(row, profile_of(one.profile, gpu));
   const MemoryReport report = memory_report(model_of(one.model, one.overrides), gpu, options);
-  return percent(static_cast<double>(report.available_kv_bytes) / 0x1p30, std::stod(row.at("avail_kv_GiB_per_gpu")));
+  return percent(static_cast<double>(report.available_kv_bytes) / 0x1p30,
+                 std::stod(row.at("avail_kv_GiB_per_gpu")));
 }
 
 double largest(const std::vector<double>& values) {
@@ -177,7 +200,8 @@ BOOST_AUTO_TEST_CASE(capacity_that_vllm_logged) {
     const GpuSpec gpu = find_gpu(one.gpu.empty() ? "h100-sxm" : one.gpu, "test");
     MemoryOptions options = options_of(row, profile_of(one.profile, gpu));
     const std::string& logged_gib = row.at("avail_kv_GiB_per_gpu");
-    if (!logged_gib.empty() && !one.from_budget) options.available_kv_bytes = static_cast<std::int64_t>(std::stod(logged_gib) * 0x1p30);
+    if (!logged_gib.empty() && !one.from_budget)
+      options.available_kv_bytes = static_cast<std::int64_t>(std::stod(logged_gib) * 0x1p30);
     const MemoryReport report = memory_report(model_of(one.model, one.overrides), gpu, options);
     double error = 0;
     if (one.from_budget) {
@@ -191,10 +215,13 @@ BOOST_AUTO_TEST_CASE(capacity_that_vllm_logged) {
     errors.push_back(std::abs(error));
     const std::optional<double> budget = budget_error(one, row);
     std::printf("row %-3s %-48s %-22s %+8.3f %%   its own budget %s\n", id.c_str(), row.at("model").c_str(),
-                one.from_budget ? "GiB from the budget" : logged_gib.empty() ? "tokens from the budget" : "tokens at logged GiB", error,
-                budget ? (std::to_string(*budget) + " % of the logged GiB").c_str() : "-");
+                one.from_budget      ? "GiB from the budget"
+                : logged_gib.empty() ? "tokens from the budget"
+                                     : "tokens at logged GiB",
+                error, budget ? (std::to_string(*budget) + " % of the logged GiB").c_str() : "-");
   }
-  std::printf("capacity: %zu of %zu rows expressed, median error %.3f %%, largest %.3f %%\n", errors.size(), rows, median(errors), largest(errors));
+  std::printf("capacity: %zu of %zu rows expressed, median error %.3f %%, largest %.3f %%\n", errors.size(),
+              rows, median(errors), largest(errors));
   BOOST_TEST(errors.size() >= 25U);
   BOOST_TEST(median(errors) < 2.0);
 }
@@ -208,11 +235,13 @@ BOOST_AUTO_TEST_CASE(blocks_that_vllm_allocated) {
   const std::map<std::string, std::pair<std::string, ModelOverrides>> models = {
       {"01-ai/Yi-34B", {"yi-34b", {}}},
       {"Qwen/Qwen2.5-7B-Instruct", {"qwen2.5-7b", {}}},
-      {"RedHatAI/Llama-4-Scout-17B-16E-Instruct-FP8-dynamic", {"hf:meta-llama--Llama-4-Scout-17B-16E-Instruct", {{"quantization_config", kScoutFp8}}}},
+      {"RedHatAI/Llama-4-Scout-17B-16E-Instruct-FP8-dynamic",
+       {"hf:meta-llama--Llama-4-Scout-17B-16E-Instruct", {{"quantization_config", kScoutFp8}}}},
       {"llama-2-70b", {"llama-2-70b", {}}},
       {"meta-llama/Llama-2-7b-hf", {"llama-2-7b", {}}},
       {"meta-llama/Llama-3.1-70B-Instruct", {"llama-3.1-70b", {}}},
-      {"mistralai/Mistral-Nemo-Instruct-2407", {"mistral-nemo-12b", {{"max_position_embeddings", "1024000"}}}},
+      {"mistralai/Mistral-Nemo-Instruct-2407",
+       {"mistral-nemo-12b", {{"max_position_embeddings", "1024000"}}}},
   };
   const GpuSpec gpu = find_gpu("h100-sxm", "test");
   std::vector<double> errors;
@@ -225,12 +254,15 @@ BOOST_AUTO_TEST_CASE(blocks_that_vllm_allocated) {
     options.max_num_batched_tokens = std::stoll(row.at("max_num_batched_tokens"));
     options.max_model_len = 4096;  // not in the table; does not change the blocks
     const MemoryReport report = memory_report(model_of(name, overrides), gpu, options);
-    const double error = percent(static_cast<double>(report.kv.blocks_total), std::stod(row.at("num_gpu_blocks_16tok")));
+    const double error =
+        percent(static_cast<double>(report.kv.blocks_total), std::stod(row.at("num_gpu_blocks_16tok")));
     errors.push_back(std::abs(error));
-    std::printf("blocks %-52s tp %s: %6lld forecast, %s logged, %+.2f %%\n", row.at("model").c_str(), row.at("tp").c_str(),
-                static_cast<long long>(report.kv.blocks_total), row.at("num_gpu_blocks_16tok").c_str(), error);
+    std::printf("blocks %-52s tp %s: %6lld forecast, %s logged, %+.2f %%\n", row.at("model").c_str(),
+                row.at("tp").c_str(), static_cast<long long>(report.kv.blocks_total),
+                row.at("num_gpu_blocks_16tok").c_str(), error);
   }
-  std::printf("blocks: %zu rows, median error %.2f %%, largest %.2f %%\n", errors.size(), median(errors), largest(errors));
+  std::printf("blocks: %zu rows, median error %.2f %%, largest %.2f %%\n", errors.size(), median(errors),
+              largest(errors));
   BOOST_TEST(errors.size() == 7U);
   BOOST_TEST(median(errors) < 2.0);
 }

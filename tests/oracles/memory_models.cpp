@@ -11,17 +11,27 @@
 namespace kvcast::test {
 namespace {
 
-/// Bytes per token of the whole model in 16 bits, worked out here from the fields alone, for families without windows or states; -1: others.
+/// Bytes per token of the whole model in 16 bits, worked out here from the fields alone, for families without
+/// windows or states; -1: others.
 std::int64_t expected_bytes_per_token(const JsonValue& root) {
   const JsonValue* nested = root.find("text_config");
   const JsonValue& fields = nested == nullptr ? root : *nested;
-  const auto number = [&](const char* key) { return fields.find(key) == nullptr ? std::int64_t{0} : fields.find(key)->integer; };
-  for (const char* key : {"layer_types", "hybrid_override_pattern", "layers_block_type", "hybrid_layer_pattern", "attention_chunk_size", "linear_attn_config"}) {
+  const auto number = [&](const char* key) {
+    return fields.find(key) == nullptr ? std::int64_t{0} : fields.find(key)->integer;
+  };
+  for (const char* key : {"layer_types", "hybrid_override_pattern", "layers_block_type",
+                          "hybrid_layer_pattern", "attention_chunk_size", "linear_attn_config"}) {
     if (fields.find(key) != nullptr && number("index_topk") == 0) return -1;
   }
   const std::int64_t layers = number("num_hidden_layers");
-  if (number("kv_lora_rank") > 0) return layers * (2 * (number("kv_lora_rank") + number("qk_rope_head_dim")) + (number("index_topk") > 0 ? 132 : 0));
-  const std::int64_t head_dim = number("head_dim") > 0 ? number("head_dim") : number("hidden_size") / number("num_attention_heads");
+  if (number("kv_lora_rank") > 0)
+    return layers *
+           (2 * (number("kv_lora_rank") + number("qk_rope_head_dim")) + (number("index_topk") > 0 ? 132 : 0));
+  std::int64_t head_dim = number("head_dim");
+  if (head_dim == 0) {
+    const std::int64_t heads = number("num_attention_heads");
+    head_dim = heads > 0 ? number("hidden_size") / heads : 0;
+  }
   return layers * number("num_key_value_heads") * head_dim * 2 * 2;
 }
 
@@ -32,7 +42,8 @@ BOOST_AUTO_TEST_SUITE(memory_models)
 BOOST_AUTO_TEST_CASE(all_config_files) {
   const auto folder = data_folder("models/hf_config");
   if (!folder) return;
-  // Bytes per token and rank of the layers that grow, and bytes of one state per sequence, worked out by hand from the files.
+  // Bytes per token and rank of the layers that grow, and bytes of one state per sequence, worked out by hand
+  // from the files.
   const std::map<std::string, std::pair<std::int64_t, std::int64_t>> expected = {
       {"Qwen--Qwen3-0.6B", {114688, 0}},
       {"Qwen--Qwen3-235B-A22B-FP8", {192512, 0}},
@@ -68,11 +79,13 @@ BOOST_AUTO_TEST_CASE(all_config_files) {
       const ModelSpec model = load_model(path.string());
       std::int64_t states = 0;
       for (const LayerSpec& layer : model.layers) {
-        if (layer.kind == LayerKind::recurrent) states += state_bytes(layer.state, 1, 0, model.dtype_bytes, 0);
+        if (layer.kind == LayerKind::recurrent)
+          states += state_bytes(layer.state, 1, 0, model.dtype_bytes, 0);
       }
       BOOST_TEST(kv_bytes_per_token(model, 1, KvDtype::model) == expected.at(name).first);
       BOOST_TEST(states == expected.at(name).second);
-      if (!model.weights_refused.empty()) std::printf("%s: weights refused: %s\n", name.c_str(), model.weights_refused.c_str());
+      if (!model.weights_refused.empty())
+        std::printf("%s: weights refused: %s\n", name.c_str(), model.weights_refused.c_str());
     }
     ++sized;
   }
@@ -99,12 +112,14 @@ BOOST_AUTO_TEST_CASE(all_field_extracts) {
       const std::string reason = error.what();
       std::printf("refused %s\n", reason.c_str());
       BOOST_TEST((error.code() == ExitCode::bad_data));
-      const bool known = reason.find("compress_ratios") != std::string::npos || reason.find("block-sparse attention") != std::string::npos ||
+      const bool known = reason.find("compress_ratios") != std::string::npos ||
+                         reason.find("block-sparse attention") != std::string::npos ||
                          reason.find("block_configs: required but missing") != std::string::npos;
       BOOST_TEST_CONTEXT(reason) BOOST_TEST(known);
     }
   }
-  std::printf("field extracts: %d sized (%d against the closed form), %d refused with the reason\n", sized, checked, refused);
+  std::printf("field extracts: %d sized (%d against the closed form), %d refused with the reason\n", sized,
+              checked, refused);
   BOOST_TEST(sized + refused == 87);
   BOOST_TEST(sized >= 78);
 }

@@ -1,4 +1,5 @@
-// Weight bytes per rank against what vLLM 0.32's model classes create (data/oracles/vllm_kv_capacity/weights.csv).
+// Weight bytes per rank against what vLLM 0.32's model classes create
+// (data/oracles/vllm_kv_capacity/weights.csv).
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <cstdio>
@@ -45,7 +46,8 @@ BOOST_AUTO_TEST_CASE(every_row_of_the_oracle) {
   double worst = 0;
   for (const CsvRow& row : csv_rows(*folder / "weights.csv")) {
     const std::string& name = row.at("model");
-    if (cache.find(name) == cache.end()) cache.emplace(name, load_model((*models / (name + ".json")).string()));
+    if (cache.find(name) == cache.end())
+      cache.emplace(name, load_model((*models / (name + ".json")).string()));
     const Counted counted = count_row(cache.at(name), row);
     const std::int64_t bytes = std::stoll(row.at("bytes"));
     const std::int64_t buffers = std::stoll(row.at("buffer_bytes"));
@@ -55,14 +57,16 @@ BOOST_AUTO_TEST_CASE(every_row_of_the_oracle) {
     exact_buffers += counted.buffer_bytes == buffers ? 1 : 0;
     worst = std::max(worst, std::abs(static_cast<double>(difference)) / static_cast<double>(bytes));
     if (difference != 0 || counted.buffer_bytes != buffers) {
-      std::printf("%s tp %s pp %s stage %s ep %s %s %s: bytes %+lld of %lld, buffers %+lld of %lld\n", name.c_str(), row.at("tp").c_str(),
-                  row.at("pp").c_str(), row.at("stage").c_str(), row.at("ep").c_str(), row.at("spec_method").c_str(), row.at("part").c_str(),
+      std::printf("%s tp %s pp %s stage %s ep %s %s %s: bytes %+lld of %lld, buffers %+lld of %lld\n",
+                  name.c_str(), row.at("tp").c_str(), row.at("pp").c_str(), row.at("stage").c_str(),
+                  row.at("ep").c_str(), row.at("spec_method").c_str(), row.at("part").c_str(),
                   static_cast<long long>(difference), static_cast<long long>(bytes),
                   static_cast<long long>(counted.buffer_bytes - buffers), static_cast<long long>(buffers));
     }
     BOOST_TEST(counted.mla_absorbed_bytes == std::stoll(row.at("mla_absorbed_bytes")));
   }
-  std::printf("weights: %d of %d rows equal to the byte, worst error %.3g; buffers: %d equal\n", exact, rows, worst, exact_buffers);
+  std::printf("weights: %d of %d rows equal to the byte, worst error %.3g; buffers: %d equal\n", exact, rows,
+              worst, exact_buffers);
   BOOST_TEST(exact == rows);
 }
 

@@ -1,5 +1,7 @@
 #include "sim/app/outputs.h"
 
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
@@ -103,6 +105,42 @@ BOOST_AUTO_TEST_CASE(impossible_targets_are_refused_before_anything_is_written) 
   };
   BOOST_CHECK_EXCEPTION(OutputFile(folder.file("no/such/file")), InputError, names(folder.file("no/such/file"), "No such file"));
   BOOST_CHECK_EXCEPTION(OutputFile(folder.path.string()), InputError, names(folder.path.string(), "Is a directory"));
+  BOOST_TEST(folder.count() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(an_interrupt_leaves_no_half_written_file) {
+  const Folder folder;
+  put(folder.file("result.json"), "old");
+  const pid_t child = fork();
+  if (child == 0) {
+    install_interrupt_handlers();
+    OutputFile out(folder.file("result.json"));
+    OutputFile other(folder.file("rows.csv"));
+    out.write("half");
+    (void)raise(SIGINT);
+    _exit(0);
+  }
+  int status = 0;
+  BOOST_REQUIRE(waitpid(child, &status, 0) == child);
+  BOOST_TEST(WIFEXITED(status));
+  BOOST_TEST(WEXITSTATUS(status) == 130);
+  BOOST_TEST(content(folder.file("result.json")) == "old");
+  BOOST_TEST(folder.count() == 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_termination_cleans_up_and_ends_as_usual) {
+  const Folder folder;
+  const pid_t child = fork();
+  if (child == 0) {
+    install_interrupt_handlers();
+    const OutputFile out(folder.file("result.json"));
+    (void)raise(SIGTERM);
+    _exit(0);
+  }
+  int status = 0;
+  BOOST_REQUIRE(waitpid(child, &status, 0) == child);
+  BOOST_TEST(WIFSIGNALED(status));
+  BOOST_TEST(WTERMSIG(status) == SIGTERM);
   BOOST_TEST(folder.count() == 0);
 }
 

@@ -23,9 +23,13 @@ std::string message_of(const std::string& text) {
 BOOST_AUTO_TEST_SUITE(json_document)
 
 BOOST_AUTO_TEST_CASE(reads_what_python_writes) {
-  const JsonValue value = parse_json("{\"a\": [1, -2.5, 1e3, true, null],\n \"b\": {\"c\": \"x\\n\\u00e9\\ud83d\\ude00\"}, \"d\": [0.0, Infinity, -Infinity, NaN]}", "f");
+  const JsonValue value = parse_json(
+      "{\"a\": [1, -2.5, 1e3, true, null],\n \"b\": {\"c\": \"x\\n\\u00e9\\ud83d\\ude00\"}, \"d\": [0.0, "
+      "Infinity, -Infinity, NaN]}",
+      "f");
   const JsonValue& a = *value.find("a");
-  BOOST_TEST((a.items[0].type == JsonValue::Type::integer && a.items[0].integer == 1 && a.items[0].real == 1));
+  BOOST_TEST(
+      (a.items[0].type == JsonValue::Type::integer && a.items[0].integer == 1 && a.items[0].real == 1));
   BOOST_TEST((a.items[1].type == JsonValue::Type::real && a.items[1].real == -2.5));
   BOOST_TEST((a.items[2].type == JsonValue::Type::real && a.items[2].real == 1000));
   BOOST_TEST((a.items[3].boolean && a.items[4].type == JsonValue::Type::null));

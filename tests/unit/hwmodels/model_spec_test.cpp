@@ -14,9 +14,12 @@ namespace {
 
 /// A small Llama with extra or replaced members.
 std::string llama_json(const std::string& extra = "") {
-  return "{\n\"model_type\": \"llama\", \"architectures\": [\"LlamaForCausalLM\"], \"hidden_size\": 64, \"intermediate_size\": 128,\n"
-         "\"num_hidden_layers\": 2, \"num_attention_heads\": 4, \"num_key_value_heads\": 2, \"vocab_size\": 128,\n"
-         "\"max_position_embeddings\": 256" + extra + "}";
+  return "{\n\"model_type\": \"llama\", \"architectures\": [\"LlamaForCausalLM\"], \"hidden_size\": 64, "
+         "\"intermediate_size\": 128,\n"
+         "\"num_hidden_layers\": 2, \"num_attention_heads\": 4, \"num_key_value_heads\": 2, \"vocab_size\": "
+         "128,\n"
+         "\"max_position_embeddings\": 256" +
+         extra + "}";
 }
 
 std::string message_of(const std::string& json, const ModelOverrides& overrides = {}) {
@@ -50,28 +53,41 @@ BOOST_AUTO_TEST_CASE(defaults_of_the_hugging_face_classes) {
 }
 
 BOOST_AUTO_TEST_CASE(overrides_replace_and_add) {
-  const ModelSpec model = parse_model(llama_json(), "m.json", {{"num_hidden_layers", "5"}, {"head_dim", "32"}, {"torch_dtype", "float16"}});
+  const ModelSpec model = parse_model(
+      llama_json(), "m.json", {{"num_hidden_layers", "5"}, {"head_dim", "32"}, {"torch_dtype", "float16"}});
   BOOST_TEST(model.layers.size() == 5U);
   BOOST_TEST(model.layers[0].attention.head_dim_v == 32);
   BOOST_TEST(model.dtype == "float16");
-  BOOST_TEST(message_of(llama_json(), {{"num_hidden_layers", "[1"}}) == "model_overrides.num_hidden_layers:1:3: expected ',' or ']' in an array");
-  BOOST_TEST(message_of(llama_json(), {{"vocab_size.x", "1"}}) == "model_overrides.vocab_size.x: no such place in the model's config");
-  BOOST_TEST(message_of(llama_json(), {{"num_hidden_layers", "0"}}) == "m.json: num_hidden_layers: 0 is outside the allowed range 1 to 4096");
+  BOOST_TEST(message_of(llama_json(), {{"num_hidden_layers", "[1"}}) ==
+             "model_overrides.num_hidden_layers:1:3: expected ',' or ']' in an array");
+  BOOST_TEST(message_of(llama_json(), {{"vocab_size.x", "1"}}) ==
+             "model_overrides.vocab_size.x: no such place in the model's config");
+  BOOST_TEST(message_of(llama_json(), {{"num_hidden_layers", "0"}}) ==
+             "m.json: num_hidden_layers: 0 is outside the allowed range 1 to 4096");
 }
 
 BOOST_AUTO_TEST_CASE(bad_files_are_refused_with_their_place) {
   BOOST_TEST(message_of("[]") == "m.json:1:1: expected an object, found an array");
   BOOST_TEST(message_of("{\"hidden_size\": 4}") == "m.json:1:1: model_type: required but missing");
-  BOOST_TEST(message_of(llama_json(", \"head_dim\": \"x\"")) == "m.json:4:44: head_dim: expected an integer, found a string");
-  BOOST_TEST(message_of(llama_json(), {{"num_key_value_heads", "3"}}) == "m.json: num_key_value_heads: 3 does not divide num_attention_heads 4");
+  BOOST_TEST(message_of(llama_json(", \"head_dim\": \"x\"")) ==
+             "m.json:4:45: head_dim: expected an integer, found a string");
+  BOOST_TEST(message_of(llama_json(), {{"num_key_value_heads", "3"}}) ==
+             "m.json: num_key_value_heads: 3 does not divide num_attention_heads 4");
   BOOST_TEST(message_of(llama_json(), {{"num_attention_heads", "5"}, {"num_key_value_heads", "5"}}) ==
              "m.json: num_attention_heads: 5 does not divide hidden_size and the file has no head_dim");
-  BOOST_TEST(message_of(llama_json(), {{"model_type", "lama"}}).find("m.json: model_type: architecture \"lama\" is not modelled (known: deepseek_v2,") == 0U);
-  BOOST_TEST(message_of(llama_json(), {{"model_type", "lama"}}).find("did you mean llama?") != std::string::npos);
-  BOOST_TEST(message_of(llama_json(), {{"model_type", "deepseek_v4"}}).find("compressed attention (compress_ratios) is not modelled") != std::string::npos);
-  BOOST_TEST(message_of(llama_json(), {{"layer_types", "[\"full_attention\"]"}}) == "m.json: layer_types: has 1 entries for 2 layers");
-  BOOST_TEST(message_of(llama_json(), {{"layer_types", "[\"full_attention\", \"odd\"]"}}).find("unknown layer type \"odd\"") != std::string::npos);
-  BOOST_TEST(message_of(llama_json(), {{"torch_dtype", "int3"}}) == "m.json: torch_dtype: unknown dtype \"int3\" (known: bfloat16, float16, float32)");
+  BOOST_TEST(message_of(llama_json(), {{"model_type", "lama"}})
+                 .find("m.json: model_type: architecture \"lama\" is not modelled (known: deepseek_v2,") ==
+             0U);
+  BOOST_TEST(message_of(llama_json(), {{"model_type", "lama"}}).find("did you mean llama?") !=
+             std::string::npos);
+  BOOST_TEST(message_of(llama_json(), {{"model_type", "deepseek_v4"}})
+                 .find("compressed attention (compress_ratios) is not modelled") != std::string::npos);
+  BOOST_TEST(message_of(llama_json(), {{"layer_types", "[\"full_attention\"]"}}) ==
+             "m.json: layer_types: has 1 entries for 2 layers");
+  BOOST_TEST(message_of(llama_json(), {{"layer_types", "[\"full_attention\", \"odd\"]"}})
+                 .find("unknown layer type \"odd\"") != std::string::npos);
+  BOOST_TEST(message_of(llama_json(), {{"torch_dtype", "int3"}}) ==
+             "m.json: torch_dtype: unknown dtype \"int3\" (known: bfloat16, float16, float32)");
 }
 
 BOOST_AUTO_TEST_CASE(a_missing_model_names_the_nearest) {
@@ -80,7 +96,8 @@ BOOST_AUTO_TEST_CASE(a_missing_model_names_the_nearest) {
     BOOST_FAIL("no error");
   } catch (const InputError& error) {
     BOOST_TEST((error.code() == ExitCode::usage));
-    BOOST_TEST(std::string(error.what()).find("s.yaml:1:8: no file, folder or known model \"llama-3.1-8\" (known: ") == 0U);
+    BOOST_TEST(std::string(error.what())
+                   .find("s.yaml:1:8: no file, folder or known model \"llama-3.1-8\" (known: ") == 0U);
     BOOST_TEST(std::string(error.what()).find("did you mean llama-3.1-8b?") != std::string::npos);
   }
 }
@@ -95,7 +112,9 @@ BOOST_AUTO_TEST_CASE(a_folder_with_a_config_is_a_model) {
 }
 
 BOOST_AUTO_TEST_CASE(windows_apply_where_the_classes_apply_them) {
-  const auto kind = [](const ModelOverrides& overrides, std::size_t layer) { return parse_model(llama_json(), "m.json", overrides).layers[layer].kind; };
+  const auto kind = [](const ModelOverrides& overrides, std::size_t layer) {
+    return parse_model(llama_json(), "m.json", overrides).layers[layer].kind;
+  };
   const ModelOverrides mistral = {{"model_type", "mistral"}, {"sliding_window", "32"}};
   BOOST_TEST((kind(mistral, 0) == LayerKind::sliding_window));
   ModelOverrides qwen = {{"model_type", "qwen2"}, {"sliding_window", "32"}, {"max_window_layers", "1"}};
@@ -103,12 +122,13 @@ BOOST_AUTO_TEST_CASE(windows_apply_where_the_classes_apply_them) {
   qwen["use_sliding_window"] = "true";
   BOOST_TEST((kind(qwen, 0) == LayerKind::full_attention));
   BOOST_TEST((kind(qwen, 1) == LayerKind::sliding_window));
-  const ModelOverrides gemma3 = {{"model_type", "gemma3_text"}, {"sliding_window", "32"}, {"num_hidden_layers", "12"}};
+  const ModelOverrides gemma3 = {
+      {"model_type", "gemma3_text"}, {"sliding_window", "32"}, {"num_hidden_layers", "12"}};
   const ModelSpec gemma = parse_model(llama_json(), "m.json", gemma3);
   BOOST_TEST(count_kind(gemma, LayerKind::full_attention) == 2);  // every sixth
   BOOST_TEST(gemma.layers[5].attention.window == 0);
   BOOST_TEST(gemma.layers[0].attention.window == 32);
-  BOOST_TEST(gemma.layers[0].attention.head_dim_k == 256);        // the class's default, not hidden_size / heads
+  BOOST_TEST(gemma.layers[0].attention.head_dim_k == 256);  // the class's default, not hidden_size / heads
   BOOST_TEST(gemma.tied_embeddings);
 }
 
@@ -123,16 +143,24 @@ BOOST_AUTO_TEST_CASE(latent_attention_ignores_key_value_heads) {
 }
 
 BOOST_AUTO_TEST_CASE(summary_lists_of_field_extracts) {
-  const ModelSpec model = parse_model(llama_json(), "m.json",
-                                      {{"layer_types", "\"list[2]:{'sliding_attention': 1, 'full_attention': 1}\""}, {"sliding_window", "8"}});
+  const ModelSpec model =
+      parse_model(llama_json(), "m.json",
+                  {{"layer_types", "\"list[2]:{'sliding_attention': 1, 'full_attention': 1}\""},
+                   {"sliding_window", "8"}});
   BOOST_TEST(count_kind(model, LayerKind::sliding_window) == 1);
-  BOOST_TEST(message_of(llama_json(), {{"layer_types", "\"list[3]:{'full_attention': 2}\""}}) == "m.json: layer_types: expected a list of strings, found a string");
+  BOOST_TEST(message_of(llama_json(), {{"layer_types", "\"list[3]:{'full_attention': 2}\""}}) ==
+             "m.json: layer_types: expected a list of strings, found a string");
 }
 
 BOOST_AUTO_TEST_CASE(parameter_counts_are_the_published_ones) {
-  const auto total = [](const char* name) { return static_cast<double>(count_parameters(load_model(name)).total); };
-  const auto active = [](const char* name) { return static_cast<double>(count_parameters(load_model(name)).active); };
-  // Model cards: 6.74, 68.98, 8.03, 70.55, 405.85, 7.62, 30.5 (3.3 active), 46.7 (12.9), 671 (37), 117 (5.1) billion.
+  const auto total = [](const char* name) {
+    return static_cast<double>(count_parameters(load_model(name)).total);
+  };
+  const auto active = [](const char* name) {
+    return static_cast<double>(count_parameters(load_model(name)).active);
+  };
+  // Model cards: 6.74, 68.98, 8.03, 70.55, 405.85, 7.62, 30.5 (3.3 active), 46.7 (12.9), 671 (37), 117 (5.1)
+  // billion.
   BOOST_TEST(total("llama-2-7b") == 6'738'415'616.0);
   BOOST_TEST(total("llama-2-70b") == 68'976'648'192.0);
   BOOST_TEST(total("llama-3.1-8b") == 8'030'261'248.0);

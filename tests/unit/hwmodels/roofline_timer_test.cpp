@@ -1,4 +1,5 @@
-// Laws of the step timers: closed forms, decode() equals step(), nothing gets faster by adding work or slower on a faster GPU.
+// Laws of the step timers: closed forms, decode() equals step(), nothing gets faster by adding work or slower
+// on a faster GPU.
 #include "hwmodels/roofline_timer.h"
 
 #include <boost/test/unit_test.hpp>
@@ -34,10 +35,12 @@ StepShape decode_shape(std::int64_t seqs, std::int64_t context) {
 double seconds(FineDuration time) { return static_cast<double>(time.count()) / (1e9 * (1 << kFineBits)); }
 
 /// Models of every layer kind the timer knows.
-const std::vector<std::string> kModels = {"llama-3.1-8b", "qwen3-30b-a3b", "deepseek-v3", "gpt-oss-20b", "llama-2-7b"};
+const std::vector<std::string> kModels = {"llama-3.1-8b", "qwen3-30b-a3b", "deepseek-v3", "gpt-oss-20b",
+                                          "llama-2-7b"};
 
 std::int64_t log_uniform(std::mt19937_64& random, std::int64_t max) {
-  const double value = std::exp(std::uniform_real_distribution<double>(0, std::log(static_cast<double>(max) + 1))(random)) - 1;
+  const double value =
+      std::exp(std::uniform_real_distribution<double>(0, std::log(static_cast<double>(max) + 1))(random)) - 1;
   return std::min(max, static_cast<std::int64_t>(value));
 }
 
@@ -63,14 +66,17 @@ BOOST_AUTO_TEST_CASE(decoding_one_sequence_costs_the_weights_and_the_cache_read_
   const auto timer = timer_of("llama-3.1-8b");
   const std::int64_t context = 8192;
   const StepCost cost = timer->step(decode_shape(1, context));
-  // Every operator is memory-bound at one row, so that the time is all bytes over the bandwidth, and the host's 10 us.
+  // Every operator is memory-bound at one row, so that the time is all bytes over the bandwidth, and the
+  // host's 10 us.
   const double expected = static_cast<double>(cost.hbm_bytes) / 3350e9 + 10e-6;
   BOOST_TEST(seconds(cost.time) == expected, boost::test_tools::tolerance(1e-7));
-  // 8.03e9 parameters of 2 bytes without the embedding table, the cache, and activations of a fraction of a percent.
+  // 8.03e9 parameters of 2 bytes without the embedding table, the cache, and activations of a fraction of a
+  // percent.
   const double weights = 2.0 * (8030261248 - 128256.0 * 4096);
   const double cache = static_cast<double>(context * kv_bytes_per_token(model, 1, KvDtype::model));
   BOOST_TEST(static_cast<double>(cost.hbm_bytes) == weights + cache, boost::test_tools::tolerance(3e-3));
-  BOOST_TEST(static_cast<double>(cost.flop) == weights - 2.0 * 65 * 4096 + 4.0 * 32 * 32 * 128 * context, boost::test_tools::tolerance(1e-6));
+  BOOST_TEST(static_cast<double>(cost.flop) == weights - 2.0 * 65 * 4096 + 4.0 * 32 * 32 * 128 * context,
+             boost::test_tools::tolerance(1e-6));
 }
 
 BOOST_AUTO_TEST_CASE(a_long_prompt_is_bound_by_compute) {
@@ -87,7 +93,8 @@ BOOST_AUTO_TEST_CASE(a_long_prompt_is_bound_by_compute) {
   BOOST_TEST(seconds(cost.time) > (gemm + attention) / 989.4e12);
   BOOST_TEST(seconds(cost.time) < 1.25 * (gemm + attention) / 989.4e12);  // elementwise operators come on top
   for (const OpCost& op : timer->breakdown(shape)) {
-    if (op.name == "gate_up_proj" || op.name == "prefill_attention") BOOST_TEST(to_string(op.bound) == "compute");
+    if (op.name == "gate_up_proj" || op.name == "prefill_attention")
+      BOOST_TEST(to_string(op.bound) == "compute");
     if (op.name == "rope_and_append" || op.name == "lm_head") BOOST_TEST(to_string(op.bound) == "memory");
   }
 }
@@ -124,8 +131,10 @@ BOOST_AUTO_TEST_CASE(windows_bend_the_decode_line_where_they_fill) {
 
 BOOST_AUTO_TEST_CASE(more_work_never_takes_less_time) {
   std::mt19937_64 random(7);
-  constexpr std::int64_t StepShape::* kCounts[] = {&StepShape::tokens,       &StepShape::sampled,         &StepShape::decode_seqs, &StepShape::decode_context,
-                                                  &StepShape::prefill_seqs, &StepShape::prefill_context, &StepShape::prefill_pairs};
+  constexpr std::int64_t StepShape::*kCounts[] = {&StepShape::tokens,       &StepShape::sampled,
+                                                  &StepShape::decode_seqs,  &StepShape::decode_context,
+                                                  &StepShape::prefill_seqs, &StepShape::prefill_context,
+                                                  &StepShape::prefill_pairs};
   for (const std::string& name : kModels) {
     const auto timer = timer_of(name, 1);
     for (int round = 0; round < 2000; ++round) {
@@ -147,7 +156,8 @@ BOOST_AUTO_TEST_CASE(a_faster_gpu_never_takes_longer) {
   for (int variant = 0; variant < 4; ++variant) {
     GpuSpec fast = slow;
     if (variant == 0) fast.bandwidth_gb_per_s *= 1.3;
-    if (variant == 1) for (auto& rate : fast.tflops) rate.second *= 1.3;
+    if (variant == 1)
+      for (auto& rate : fast.tflops) rate.second *= 1.3;
     if (variant == 2) fast.link_gb_per_s *= 1.3;
     if (variant == 3) fast.link_latency_us *= 0.7;
     const auto slower = make_roofline_timer(model, slow, options);
@@ -190,13 +200,14 @@ BOOST_AUTO_TEST_CASE(a_step_touches_the_expected_number_of_distinct_experts) {
   const double expert = 32.0 * 2 * 4096 * 14336;
   const double activations = 32.0 * 2 * 2 * (4096 + 14336);
   BOOST_TEST(bytes_of(1) == 2 * expert + activations, boost::test_tools::tolerance(1e-6));
-  BOOST_TEST(bytes_of(3) == 8 * (1 - 0.75 * 0.75 * 0.75) * expert + 3 * activations, boost::test_tools::tolerance(1e-6));
+  BOOST_TEST(bytes_of(3) == 8 * (1 - 0.75 * 0.75 * 0.75) * expert + 3 * activations,
+             boost::test_tools::tolerance(1e-6));
   BOOST_TEST(bytes_of(1000) == 8 * expert + 1000 * activations, boost::test_tools::tolerance(1e-6));
 }
 
 BOOST_AUTO_TEST_CASE(all_reduces_cost_a_ring) {
   const auto timer = timer_of("llama-3.1-70b", 4);
-  for (const OpCost& op : timer->breakdown(decode_shape(64, 64 * 1000))) {
+  for (const OpCost& op : timer->breakdown(decode_shape(64, 64L * 1000))) {
     if (op.name != "all_reduce") continue;
     // Two a layer: 6 hops of 0.6 us and 6/4 of 64 hidden states over 450 GB/s.
     const double expected = 160 * (6 * 0.6e-6 + 1.5 * 64 * 8192 * 2 / 450e9);
@@ -232,16 +243,18 @@ BOOST_AUTO_TEST_CASE(huge_shapes_saturate_without_overflow) {
 BOOST_AUTO_TEST_CASE(refusals) {
   TimerOptions options;
   options.tensor_parallel_size = 3;
-  BOOST_CHECK_THROW(static_cast<void>(make_roofline_timer(load_model("llama-3.1-8b"), h100(), options)), InputError);
+  BOOST_CHECK_THROW(static_cast<void>(make_roofline_timer(load_model("llama-3.1-8b"), h100(), options)),
+                    InputError);
   options.tensor_parallel_size = 2;
   GpuSpec lonely = h100();
   lonely.link_gb_per_s = 0;
-  BOOST_CHECK_THROW(static_cast<void>(make_roofline_timer(load_model("llama-3.1-8b"), lonely, options)), InputError);
+  BOOST_CHECK_THROW(static_cast<void>(make_roofline_timer(load_model("llama-3.1-8b"), lonely, options)),
+                    InputError);
 }
 
 BOOST_AUTO_TEST_CASE(speed_of_a_step) {
   const auto timer = timer_of("llama-3.1-8b");
-  const StepShape shape = decode_shape(64, 64 * 1000);
+  const StepShape shape = decode_shape(64, 64L * 1000);
   std::int64_t sum = 0;
   const auto start = std::chrono::steady_clock::now();
   for (int i = 0; i < 200'000; ++i) {
@@ -265,7 +278,8 @@ BOOST_AUTO_TEST_CASE(follows_the_formula) {
   shape.prefill_context = 2000;
   BOOST_TEST(timer->step(shape).time.count() >> kFineBits == 5'000'000 + 100 * 20'000 + 7000);
   const DecodeLine line = timer->decode(8, 800);
-  BOOST_TEST(line.base.time.count() + 800 * line.per_context_token.time.count() == timer->step(decode_shape(8, 800)).time.count());
+  BOOST_TEST(line.base.time.count() + 800 * line.per_context_token.time.count() ==
+             timer->step(decode_shape(8, 800)).time.count());
 }
 
 BOOST_AUTO_TEST_CASE(bad_coefficients_are_refused) {

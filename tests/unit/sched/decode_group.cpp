@@ -46,7 +46,7 @@ BOOST_AUTO_TEST_SUITE(decode_group)
 BOOST_AUTO_TEST_CASE(sums_equal_member_by_member_counting) {
   for (const std::int64_t block_size : {1, 2, 5, 16, 97}) {
     RandomStream random(static_cast<std::uint64_t>(block_size), "decode_group");
-    DecodeGroup group(Tokens{block_size});
+    DecodeGroup group(Tokens{block_size}, true);
     NaiveGroup naive{block_size, {}};
     std::uint64_t next = 0;
     for (int round = 0; round < 3'000; ++round) {
@@ -64,6 +64,7 @@ BOOST_AUTO_TEST_CASE(sums_equal_member_by_member_counting) {
       std::int64_t taken = 0;
       for (std::int64_t i = 0; i < steps; ++i) taken += naive.blocks_at(i);
       BOOST_REQUIRE_EQUAL(group.blocks_taken(0, steps).value, taken);
+      BOOST_REQUIRE_EQUAL(static_cast<std::int64_t>(group.named(group.clock()).size()), naive.blocks_at(0));
       const std::int64_t free = random.integer(0, taken + 2);
       std::int64_t covered = 0;
       for (std::int64_t left = free; covered < steps && naive.blocks_at(covered) <= left; ++covered) left -= naive.blocks_at(covered);
@@ -80,7 +81,7 @@ BOOST_AUTO_TEST_CASE(sums_equal_member_by_member_counting) {
 }
 
 BOOST_AUTO_TEST_CASE(clear_forgets_all_but_the_clock) {
-  DecodeGroup group(Tokens{4});
+  DecodeGroup group(Tokens{4}, false);
   group.join({SeqIndex{0}, 0, Tokens{5}, Tokens{3}, true});
   std::vector<DecodeGroup::Ending> ended;
   group.advance(1, ended);

@@ -66,9 +66,9 @@ BOOST_AUTO_TEST_CASE(priority_victim) {
   const auto pool = make_paged(engine)({Blocks{100}, Tokens{16}});
   const auto order = make("priority");
   Batch batch(*pool, *order, {});
-  batch.add(sequence(0, 10, 2, 5), Tokens{9});
-  batch.add(sequence(1, 10, 2, 5), Tokens{9});
-  batch.add(sequence(2, 99, 1, 5), Tokens{9});
+  batch.add(sequence(0, 10, 2, 5), Tokens{9}, Content{});
+  batch.add(sequence(1, 10, 2, 5), Tokens{9}, Content{});
+  batch.add(sequence(2, 99, 1, 5), Tokens{9}, Content{});
   batch.begin_step(Tokens{100});
   while (batch.waiting() > 0) BOOST_TEST(batch.admit_front(Tokens{5}));
   const Sequence& victim = batch.sequence(order->victim(batch));
@@ -76,7 +76,7 @@ BOOST_AUTO_TEST_CASE(priority_victim) {
 }
 
 BOOST_AUTO_TEST_CASE(scheduler_parameters_are_checked) {
-  const EngineDefaults defaults{.max_num_seqs = 256, .max_num_batched_tokens = 8192, .max_model_len = Tokens{32768}};
+  const EngineDefaults defaults{.max_num_seqs = 256, .max_num_batched_tokens = 8192, .max_model_len = Tokens{32768}, .version = {}};
   Config too_small = Config::from_text("max_num_batched_tokens: 100\n", "a.yaml");
   BOOST_CHECK_THROW((void)make_vllm_v1(too_small, defaults), InputError);
   Config unchunked = Config::from_text("enable_chunked_prefill: false\n", "a.yaml");

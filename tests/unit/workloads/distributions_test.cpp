@@ -1,4 +1,5 @@
-// Lengths and arrival processes against their closed forms. Every bound is a number of standard errors; seeds are in the messages.
+// Lengths and arrival processes against their closed forms. Every bound is a number of standard errors; seeds
+// are in the messages.
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <limits>
@@ -58,9 +59,11 @@ BOOST_AUTO_TEST_CASE(renewal_processes_have_their_rate_and_cv) {
     for (const double shape : {1.0, 0.25, 0.835, 4.0, 25.0}) {
       const auto process = renewal_arrivals({5.0, shape}, seed);
       const Moments gaps(gaps_of(*process, kDraws));
-      BOOST_TEST(std::fabs(gaps.mean - 0.2) < kErrors * gaps.mean_error(), "seed " << seed << " shape " << shape << " mean " << gaps.mean);
+      BOOST_TEST(std::fabs(gaps.mean - 0.2) < kErrors * gaps.mean_error(),
+                 "seed " << seed << " shape " << shape << " mean " << gaps.mean);
       const double cv = 1 / std::sqrt(shape);
-      BOOST_TEST(std::fabs(gaps.cv() - cv) < kErrors * gaps.cv_error(), "seed " << seed << " shape " << shape << " cv " << gaps.cv());
+      BOOST_TEST(std::fabs(gaps.cv() - cv) < kErrors * gaps.cv_error(),
+                 "seed " << seed << " shape " << shape << " cv " << gaps.cv());
     }
   }
 }
@@ -76,7 +79,8 @@ BOOST_AUTO_TEST_CASE(gamma_draws_follow_the_distribution) {
     double largest = 0;
     for (std::size_t i = 0; i < values.size(); ++i) {
       const double cdf = gamma_cdf(values[i], shape, 1 / shape);
-      largest = std::max({largest, std::fabs(cdf - static_cast<double>(i) / kDraws), std::fabs(cdf - static_cast<double>(i + 1) / kDraws)});
+      largest = std::max({largest, std::fabs(cdf - static_cast<double>(i) / kDraws),
+                          std::fabs(cdf - static_cast<double>(i + 1) / kDraws)});
     }
     BOOST_TEST(largest < 2.7 / std::sqrt(double{kDraws}), "shape " << shape << " distance " << largest);
   }
@@ -91,7 +95,8 @@ BOOST_AUTO_TEST_CASE(constant_gaps_are_constant) {
 }
 
 BOOST_AUTO_TEST_CASE(profiles_follow_their_rates) {
-  // 10 requests/s for 100 s, none for 100 s, 30 requests/s for 100 s, then again: Poisson counts in each window.
+  // 10 requests/s for 100 s, none for 100 s, 30 requests/s for 100 s, then again: Poisson counts in each
+  // window.
   for (const std::uint64_t seed : {4U, 5U}) {
     const auto process = profile_arrivals({{10, 0, 30}, 100, 1}, seed);
     constexpr int kCycles = 50;
@@ -102,8 +107,10 @@ BOOST_AUTO_TEST_CASE(profiles_follow_their_rates) {
       ++counts[static_cast<std::size_t>(at / 100) % 3];
     }
     BOOST_TEST(counts[1] == 0);
-    BOOST_TEST(std::fabs(counts[0] - 1000.0 * kCycles) < kErrors * std::sqrt(1000.0 * kCycles), "seed " << seed);
-    BOOST_TEST(std::fabs(counts[2] - 3000.0 * kCycles) < kErrors * std::sqrt(3000.0 * kCycles), "seed " << seed);
+    BOOST_TEST(std::fabs(counts[0] - 1000.0 * kCycles) < kErrors * std::sqrt(1000.0 * kCycles),
+               "seed " << seed);
+    BOOST_TEST(std::fabs(counts[2] - 3000.0 * kCycles) < kErrors * std::sqrt(3000.0 * kCycles),
+               "seed " << seed);
   }
 }
 
@@ -162,12 +169,15 @@ BOOST_AUTO_TEST_CASE(lengths_never_fall_with_u) {
 BOOST_AUTO_TEST_CASE(lognormal_lengths_have_their_mean_and_cv) {
   for (const std::uint64_t seed : {6U, 7U}) {
     RandomStream stream(seed, "test");
-    const LengthModel model = LengthModel::lognormal(8000, 0.8);  // far from 1: rounding adds 1/12 to a variance of 4e7
+    const LengthModel model =
+        LengthModel::lognormal(8000, 0.8);  // far from 1: rounding adds 1/12 to a variance of 4e7
     std::vector<double> values;
     for (int i = 0; i < kDraws; ++i) values.push_back(static_cast<double>(model.at(stream.uniform())));
     const Moments moments(values);
-    BOOST_TEST(std::fabs(moments.mean - 8000) < kErrors * moments.mean_error(), "seed " << seed << " mean " << moments.mean);
-    BOOST_TEST(std::fabs(moments.cv() - 0.8) < kErrors * moments.cv_error(), "seed " << seed << " cv " << moments.cv());
+    BOOST_TEST(std::fabs(moments.mean - 8000) < kErrors * moments.mean_error(),
+               "seed " << seed << " mean " << moments.mean);
+    BOOST_TEST(std::fabs(moments.cv() - 0.8) < kErrors * moments.cv_error(),
+               "seed " << seed << " cv " << moments.cv());
   }
 }
 
@@ -178,7 +188,8 @@ BOOST_AUTO_TEST_CASE(uniform_lengths_are_uniform) {
   std::vector<double> counts(10);
   for (int i = 0; i < kDraws; ++i) ++counts[static_cast<std::size_t>(model.at(stream.uniform()) - 3)];
   double chi2 = 0;
-  for (const double count : counts) chi2 += (count - kDraws / 10.0) * (count - kDraws / 10.0) / (kDraws / 10.0);
+  for (const double count : counts)
+    chi2 += (count - kDraws / 10.0) * (count - kDraws / 10.0) / (kDraws / 10.0);
   BOOST_TEST(chi2 < 50);
 }
 
@@ -202,7 +213,8 @@ BOOST_AUTO_TEST_CASE(pairs_keep_what_belongs_together) {
 
 BOOST_AUTO_TEST_CASE(tables_invert_their_own_distribution) {
   const QuantileTable table{{2, 10, 10, 100}, {0.8, 0.9}, {20, 60}};
-  for (const double x : {2.5, 9.0, 15.0, 20.0, 40.0, 80.0, 99.0}) BOOST_TEST(table.at(table.below(x)) == x, boost::test_tools::tolerance(1e-12));
+  for (const double x : {2.5, 9.0, 15.0, 20.0, 40.0, 80.0, 99.0})
+    BOOST_TEST(table.at(table.below(x)) == x, boost::test_tools::tolerance(1e-12));
   BOOST_TEST(table.below(1) == 0.0);
   BOOST_TEST(table.below(2) == 0.0);
   BOOST_TEST(table.below(101) == 1.0);

@@ -16,11 +16,13 @@ using test::message_of;
 // "first line\nsecond line\n" by gzip 1.12 and zstd 1.5.4.
 const std::string kText = "first line\nsecond line\n";
 const std::string kGzip(
-    "\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\x4b\xcb\x2c\x2a\x2e\x51\xc8\xc9\xcc\x4b\xe5\x2a\x4e\x4d\xce\xcf\x4b\x81"
+    "\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\x4b\xcb\x2c\x2a\x2e\x51\xc8\xc9\xcc\x4b\xe5\x2a\x4e\x4d\xce\xcf"
+    "\x4b\x81"
     "\xb0\x01\x2c\x5a\x45\x5d\x17\x00\x00\x00",
     38);
 const std::string kZstd(
-    "\x28\xb5\x2f\xfd\x04\x58\xb9\x00\x00\x66\x69\x72\x73\x74\x20\x6c\x69\x6e\x65\x0a\x73\x65\x63\x6f\x6e\x64\x20\x6c"
+    "\x28\xb5\x2f\xfd\x04\x58\xb9\x00\x00\x66\x69\x72\x73\x74\x20\x6c\x69\x6e\x65\x0a\x73\x65\x63\x6f\x6e\x64"
+    "\x20\x6c"
     "\x69\x6e\x65\x0a\x1f\x3b\xb8\xa0",
     36);
 
@@ -58,11 +60,14 @@ BOOST_AUTO_TEST_CASE(damaged_files_are_bad_data) {
   BOOST_CHECK(code == ExitCode::bad_data);
   BOOST_TEST(message_of([] { static_cast<void>(file_on_disk("no/such/file").open()); }, &code) ==
              "no/such/file: cannot open: No such file or directory");
-  BOOST_TEST(message_of([] { static_cast<void>(content_of(file_in_memory("f", kText), 4)); }) == "f: larger than 0 MiB");
+  BOOST_TEST(message_of([] { static_cast<void>(content_of(file_in_memory("f", kText), 4)); }) ==
+             "f: larger than 0 MiB");
 }
 
 BOOST_AUTO_TEST_CASE(lines_lose_their_ends_and_blanks) {
-  LineReader lines(file_in_memory("f", "\xEF\xBB\xBF" "a\r\n\n  \t\nb\n\nlast"));
+  LineReader lines(file_in_memory("f",
+                                  "\xEF\xBB\xBF"
+                                  "a\r\n\n  \t\nb\n\nlast"));
   BOOST_REQUIRE(lines.next());
   BOOST_TEST(lines.text() == "a");
   BOOST_TEST(lines.number() == 1);
@@ -95,7 +100,8 @@ BOOST_AUTO_TEST_CASE(counts_are_whole_and_not_negative) {
   BOOST_TEST(parse_count("812").value() == 812);
   BOOST_TEST(parse_count("812.00").value() == 812);
   BOOST_TEST(parse_count("9223372036854775807").value() == INT64_MAX);
-  for (const char* bad : {"", "-1", "-0", "+1", "1.5", "1.", "1e3", "12x", " 1", "9223372036854775808", "nan"}) {
+  for (const char* bad :
+       {"", "-1", "-0", "+1", "1.5", "1.", "1e3", "12x", " 1", "9223372036854775808", "nan"}) {
     BOOST_TEST(!parse_count(bad).has_value(), bad);
   }
 }
@@ -121,14 +127,16 @@ BOOST_AUTO_TEST_CASE(dates_follow_the_calendar) {
   BOOST_TEST(parse_date_ns("2024-05-10 00:00:00.009930+00:00").value() == 1'715'299'200'009'930'000);
   BOOST_TEST(parse_date_ns("2024-05-10 02:30:00+02:30").value() == 1'715'299'200'000'000'000);
   BOOST_TEST(parse_date_ns("2024-05-09 23:00:00-01:00").value() == 1'715'299'200'000'000'000);
-  for (const char* bad : {"", "2023-02-29 00:00:00", "2023-13-01 00:00:00", "2023-11-16", "2023-11-16 24:00:00", "2023-11-16 18:15",
-                          "2023-11-16 18:15:46.", "2023-11-16 18:15:46x", "1969-12-31 23:59:59", "2023-11-16 18:15:46+0100"}) {
+  for (const char* bad : {"", "2023-02-29 00:00:00", "2023-13-01 00:00:00", "2023-11-16",
+                          "2023-11-16 24:00:00", "2023-11-16 18:15", "2023-11-16 18:15:46.",
+                          "2023-11-16 18:15:46x", "1969-12-31 23:59:59", "2023-11-16 18:15:46+0100"}) {
     BOOST_TEST(!parse_date_ns(bad).has_value(), bad);
   }
 }
 
 BOOST_AUTO_TEST_CASE(json_errors_are_found_where_they_are) {
-  for (const char* good : {"{}", "[]", "1", "-0.5e+3", "\"\\u00e9\\n\"", "{\"a\": [1, {\"b\": null}], \"c\": true}", " [false] "}) {
+  for (const char* good : {"{}", "[]", "1", "-0.5e+3", "\"\\u00e9\\n\"",
+                           "{\"a\": [1, {\"b\": null}], \"c\": true}", " [false] "}) {
     BOOST_TEST(!find_json_error(good).has_value(), good);
   }
   const auto error = [](const char* text) {
@@ -172,8 +180,8 @@ std::string tar_file(const std::string& name, const std::string& body, char type
 }
 
 BOOST_AUTO_TEST_CASE(tar_archives_give_their_files) {
-  const std::string archive =
-      tar_file("folder/", "", '5') + tar_file("folder/a.csv", "1,2\n") + tar_file("b", std::string(600, 'b')) + std::string(1024, '\0');
+  const std::string archive = tar_file("folder/", "", '5') + tar_file("folder/a.csv", "1,2\n") +
+                              tar_file("b", std::string(600, 'b')) + std::string(1024, '\0');
   BOOST_TEST(is_tar(archive));
   BOOST_TEST(first_tar_name(archive) == "folder/");
   std::string seen;
@@ -182,7 +190,8 @@ BOOST_AUTO_TEST_CASE(tar_archives_give_their_files) {
   });
   BOOST_TEST(seen == "folder/a.csv=4;b=600;");
   const auto message = [&](const std::string& bytes) {
-    return message_of([&] { read_tar(file_in_memory("f", bytes), [](const std::string&, const std::string&) {}); });
+    return message_of(
+        [&] { read_tar(file_in_memory("f", bytes), [](const std::string&, const std::string&) {}); });
   };
   BOOST_TEST(message(archive.substr(0, 1100)) == "f: the tar archive is damaged: it ends inside a file");
   std::string damaged = archive;

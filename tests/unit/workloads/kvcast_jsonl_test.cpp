@@ -31,13 +31,16 @@ std::string rewritten(const std::string& text) { return written(*test::trace_in_
 BOOST_AUTO_TEST_SUITE(kvcast_jsonl)
 
 BOOST_AUTO_TEST_CASE(every_key_arrives) {
-  const auto requests = read_all(
-      "kvcast",
-      "{\"id\": \"a7\", \"arrival_us\": 1200.5, \"input_tokens\": 812, \"output_tokens\": 64, \"input\": [[\"sys\", 600], [\"u7\", 212]], "
-      "\"priority\": -2, \"tenant\": \"17\", \"session\": \"s1\", \"n\": 1, \"beam_width\": 1, \"model\": \"m\", \"slo\": \"interactive\", "
-      "\"max_tokens\": 100, \"queued_us\": 1, \"scheduled_us\": null, \"first_token_us\": 2, \"last_token_us\": 3, \"cached_tokens\": 0, "
-      "\"preemptions\": 0, \"outcome\": \"completed\"}\n"
-      "{\"id\": \"a8\", \"arrival_us\": 1300, \"input\": [[\"sys\", 600], [\"out:a7\", 64]], \"output_tokens\": 1, \"tenant\": \"acme\"}\n");
+  const auto requests = read_all("kvcast",
+                                 "{\"id\": \"a7\", \"arrival_us\": 1200.5, \"input_tokens\": 812, "
+                                 "\"output_tokens\": 64, \"input\": [[\"sys\", 600], [\"u7\", 212]], "
+                                 "\"priority\": -2, \"tenant\": \"17\", \"session\": \"s1\", \"n\": 1, "
+                                 "\"beam_width\": 1, \"model\": \"m\", \"slo\": \"interactive\", "
+                                 "\"max_tokens\": 100, \"queued_us\": 1, \"scheduled_us\": null, "
+                                 "\"first_token_us\": 2, \"last_token_us\": 3, \"cached_tokens\": 0, "
+                                 "\"preemptions\": 0, \"outcome\": \"completed\"}\n"
+                                 "{\"id\": \"a8\", \"arrival_us\": 1300, \"input\": [[\"sys\", 600], "
+                                 "[\"out:a7\", 64]], \"output_tokens\": 1, \"tenant\": \"acme\"}\n");
   BOOST_REQUIRE(requests.size() == 2U);
   const Request& first = requests[0];
   BOOST_TEST(ns(first.arrival) == 1'200'500);
@@ -66,11 +69,12 @@ BOOST_AUTO_TEST_CASE(an_open_loop_has_no_feedback) {
 }
 
 // a arrives at 0, b at 1 ms; c waits 2 ms for a; d waits for c; e waits for a too, but not before 100 ms.
-const std::string kLoop = line("a", "\"arrival_us\": 0, \"input_tokens\": 10") +
-                          line("c", "\"after\": {\"id\": \"a\", \"think_us\": 2000}, \"input_tokens\": 30") +
-                          line("b", "\"arrival_us\": 1000, \"input_tokens\": 20") +
-                          line("d", "\"after\": {\"id\": \"c\"}, \"input_tokens\": 40") +
-                          line("e", "\"after\": {\"id\": \"a\"}, \"arrival_us\": 100000, \"input_tokens\": 50");
+const std::string kLoop =
+    line("a", "\"arrival_us\": 0, \"input_tokens\": 10") +
+    line("c", "\"after\": {\"id\": \"a\", \"think_us\": 2000}, \"input_tokens\": 30") +
+    line("b", "\"arrival_us\": 1000, \"input_tokens\": 20") +
+    line("d", "\"after\": {\"id\": \"c\"}, \"input_tokens\": 40") +
+    line("e", "\"after\": {\"id\": \"a\"}, \"arrival_us\": 100000, \"input_tokens\": 50");
 
 BOOST_AUTO_TEST_CASE(waiting_requests_arrive_after_the_end_that_they_wait_for) {
   const auto source = test::trace_in_memory("kvcast", kLoop)();
@@ -109,10 +113,13 @@ BOOST_AUTO_TEST_CASE(sources_of_one_factory_do_not_share_state) {
 
 BOOST_AUTO_TEST_CASE(writing_twice_changes_nothing) {
   const std::string text =
-      "{\"id\": \"a\\\"7\", \"arrival_us\": 1200.5, \"input\": [[\"sys\", 600], [\"u7\", 212]], \"output_tokens\": 64, \"tenant\": \"x\", "
+      "{\"id\": \"a\\\"7\", \"arrival_us\": 1200.5, \"input\": [[\"sys\", 600], [\"u7\", 212]], "
+      "\"output_tokens\": 64, \"tenant\": \"x\", "
       "\"priority\": 3, \"session\": \"s\", \"model\": \"m\", \"slo\": \"i\", \"max_tokens\": 70}\n" +
       line("b", "\"arrival_us\": 1201, \"input_tokens\": 20") +
       line("c", "\"after\": {\"id\": \"b\", \"think_us\": 0.001}, \"input_tokens\": 30");
+  BOOST_TEST(rewritten(kLoop) == rewritten(rewritten(kLoop)));
+  BOOST_TEST(test::shown(read_all("kvcast", kLoop)) == test::shown(read_all("kvcast", rewritten(kLoop))));
   const std::string once = rewritten(text);
   BOOST_TEST(once == rewritten(once));
   const auto before = read_all("kvcast", text);
@@ -150,7 +157,8 @@ BOOST_AUTO_TEST_CASE(constant_memory_for_requests_that_arrive_together) {
 
 BOOST_AUTO_TEST_CASE(wrong_lines_say_where_and_what) {
   const std::string keys =
-      " (known: id, arrival_us, input_tokens, output_tokens, input, priority, tenant, session, after, n, beam_width, model, slo, max_tokens";
+      " (known: id, arrival_us, input_tokens, output_tokens, input, priority, tenant, session, after, n, "
+      "beam_width, model, slo, max_tokens";
   const auto message = [](const std::string& text) {
     ExitCode code = ExitCode::fine;
     std::string result = trace_message("kvcast", text, &code);
@@ -159,23 +167,28 @@ BOOST_AUTO_TEST_CASE(wrong_lines_say_where_and_what) {
   };
   BOOST_TEST(message(line("a", "\"arival_us\": 0, \"input_tokens\": 1")) ==
              "t:1:1: unknown key \"arival_us\"" + keys + "; did you mean arrival_us?)");
-  BOOST_TEST(message("{\"arrival_us\": 0, \"input_tokens\": 1, \"output_tokens\": 3}\n") == "t:1:1: \"id\" is missing");
+  BOOST_TEST(message("{\"arrival_us\": 0, \"input_tokens\": 1, \"output_tokens\": 3}\n") ==
+             "t:1:1: \"id\" is missing");
   BOOST_TEST(message(line("a", "\"input_tokens\": 1")) == "t:1:1: \"arrival_us\" is missing");
   BOOST_TEST(message(line("a", "\"arrival_us\": 0")) == "t:1:1: \"input_tokens\" or \"input\" is missing");
-  BOOST_TEST(message(line("a", "\"arrival_us\": 0, \"input\": []")) == "t:1:1: \"input_tokens\" or \"input\" is missing");
+  BOOST_TEST(message(line("a", "\"arrival_us\": 0, \"input\": []")) ==
+             "t:1:1: \"input_tokens\" or \"input\" is missing");
   BOOST_TEST(message(line("a", "\"arrival_us\": 0, \"input_tokens\": 5, \"input\": [[\"s\", 4]]")) ==
              "t:1:1: input_tokens is 5, but the segments of input have 4");
-  BOOST_TEST(message(line("a", "\"arrival_us\": 0, \"input\": [[\"s\"]]")) == "t:1:40: input: pairs [\"segment\", tokens] are needed");
+  BOOST_TEST(message(line("a", "\"arrival_us\": 0, \"input\": [[\"s\"]]")) ==
+             "t:1:40: input: pairs [\"segment\", tokens] are needed");
   BOOST_TEST(message(line("a", "\"arrival_us\": 0, \"input\": [[\"s\", 0]]")) ==
              "t:1:46: input: \"0\" is given, a whole number from 1 to 1073741824 is needed");
   BOOST_TEST(message(line("a", "\"arrival_us\": 0, \"input_tokens\": 0")) ==
              "t:1:46: input_tokens: \"0\" is given, a whole number from 1 to 1073741824 is needed");
-  BOOST_TEST(message(line("", "\"arrival_us\": 0, \"input_tokens\": 1")) == "t:1:8: id: a text of 1 to 4096 bytes is needed");
+  BOOST_TEST(message(line("", "\"arrival_us\": 0, \"input_tokens\": 1")) ==
+             "t:1:8: id: a text of 1 to 4096 bytes is needed");
   BOOST_TEST(message(line("a", "\"arrival_us\": 0, \"input_tokens\": 1, \"n\": 4")) ==
              "t:1:54: n: only 1 is simulated");
   BOOST_TEST(message(line("a", "\"arrival_us\": 0, \"input_tokens\": 1, \"priority\": 1.5")) ==
              "t:1:61: priority: \"1.5\" is given, a whole number from -2147483648 to 2147483647 is needed");
-  BOOST_TEST(message(line("a", "\"arrival_us\": 5, \"input_tokens\": 1") + line("b", "\"arrival_us\": 4, \"input_tokens\": 1")) ==
+  BOOST_TEST(message(line("a", "\"arrival_us\": 5, \"input_tokens\": 1") +
+                     line("b", "\"arrival_us\": 4, \"input_tokens\": 1")) ==
              "t:2:1: arrival_us: earlier than the line before: sort the lines by it");
 }
 
@@ -191,10 +204,12 @@ BOOST_AUTO_TEST_CASE(wrong_loops_say_where_and_what) {
              "t:2:1: id: \"a\" is also the id of line 1, and others wait for it");
   BOOST_TEST(trace_message("kvcast", a + line("b", "\"after\": {\"think_us\": 1}, \"input_tokens\": 1")) ==
              "t:2:22: after: \"id\" is missing");
-  BOOST_TEST(trace_message("kvcast", a + line("b", "\"after\": {\"id\": \"a\", \"wait\": 1}, \"input_tokens\": 1")) ==
+  BOOST_TEST(trace_message("kvcast",
+                           a + line("b", "\"after\": {\"id\": \"a\", \"wait\": 1}, \"input_tokens\": 1")) ==
              "t:2:1: unknown key \"wait\" in after (known: id, think_us)");
-  BOOST_TEST(trace_message("kvcast", a + line("b", "\"\\u0061fter\": {\"id\": \"a\"}, \"input_tokens\": 1")) ==
-             "t:2:1: after: the key must be written without escapes");
+  BOOST_TEST(
+      trace_message("kvcast", a + line("b", "\"\\u0061fter\": {\"id\": \"a\"}, \"input_tokens\": 1")) ==
+      "t:2:1: after: the key must be written without escapes");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -28,8 +28,8 @@ std::string message_of(const Run& run, ExitCode* code = nullptr) {
 }
 
 /// A factory for a trace in memory. \param options YAML of the `trace:` mapping; the format's own keys
-inline WorkloadFactory trace_in_memory(const std::string& format, std::string text, const std::string& options = "",
-                                       std::uint64_t seed = 1) {
+inline WorkloadFactory trace_in_memory(const std::string& format, std::string text,
+                                       const std::string& options = "", std::uint64_t seed = 1) {
   Config config = Config::from_text(options, "o.yaml");
   std::vector<std::string> assumptions;
   TraceInput input{{file_in_memory(kTraceName, std::move(text))},
@@ -52,12 +52,14 @@ inline std::vector<Request> take_all(RequestSource& source) {
   return requests;
 }
 
-inline std::vector<Request> read_all(const std::string& format, const std::string& text, const std::string& options = "") {
+inline std::vector<Request> read_all(const std::string& format, const std::string& text,
+                                     const std::string& options = "") {
   return take_all(*trace_in_memory(format, text, options)());
 }
 
 /// The message that reading a trace to its end gives.
-inline std::string trace_message(const std::string& format, const std::string& text, ExitCode* code = nullptr) {
+inline std::string trace_message(const std::string& format, const std::string& text,
+                                 ExitCode* code = nullptr) {
   return message_of([&] { static_cast<void>(read_all(format, text)); }, code);
 }
 
@@ -65,10 +67,12 @@ inline std::string trace_message(const std::string& format, const std::string& t
 inline std::string shown(const std::vector<Request>& requests) {
   std::string text;
   for (const Request& request : requests) {
-    text += std::to_string(to_number(request.id)) + " " + std::to_string(request.arrival.time_since_epoch().count()) + " " +
+    text += std::to_string(to_number(request.id)) + " " +
+            std::to_string(request.arrival.time_since_epoch().count()) + " " +
             std::to_string(request.input.value) + " " + std::to_string(request.output.value) + " " +
-            std::to_string(request.output_limit.value) + " " + std::to_string(request.output_predicted.value) + " " +
-            std::to_string(request.priority) + " " + std::to_string(request.tenant);
+            std::to_string(request.output_limit.value) + " " +
+            std::to_string(request.output_predicted.value) + " " + std::to_string(request.priority) + " " +
+            std::to_string(request.tenant);
     if (request.details != nullptr) {
       text += " " + request.details->name + "/" + request.details->session;
       for (const PromptSegment& segment : request.details->content) {
@@ -127,7 +131,8 @@ struct Moments {
     const double var_std = (fourth - m2 * m2) / (4 * m2 * n);
     const double cov = third / (2 * std * n);
     const double c = cv();
-    return std::sqrt(std::max(0.0, var_std / (mean * mean) + c * c * var_mean / (mean * mean) - 2 * c * cov / (mean * mean)));
+    return std::sqrt(std::max(
+        0.0, var_std / (mean * mean) + c * c * var_mean / (mean * mean) - 2 * c * cov / (mean * mean)));
   }
 };
 

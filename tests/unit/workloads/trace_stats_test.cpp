@@ -37,7 +37,8 @@ BOOST_AUTO_TEST_CASE(counts_have_numpys_quantiles) {
     std::vector<double> values;
     const std::int64_t n = stream.integer(1, 400);
     for (std::int64_t i = 0; i < n; ++i) {
-      const std::int64_t value = stream.integer(0, 3) == 0 ? stream.integer(1, 3'000'000) : stream.integer(1, 20);
+      const std::int64_t value =
+          stream.integer(0, 3) == 0 ? stream.integer(1, 3'000'000) : stream.integer(1, 20);
       counts.add(value);
       values.push_back(static_cast<double>(value));
     }
@@ -52,7 +53,8 @@ BOOST_AUTO_TEST_CASE(counts_have_numpys_quantiles) {
     if (n > 1) BOOST_TEST(counts.std() == moments.std, boost::test_tools::tolerance(1e-6));
     BOOST_TEST(static_cast<double>(counts.min()) == numpy_quantile(values, 0));
     BOOST_TEST(static_cast<double>(counts.max()) == numpy_quantile(values, 1));
-    BOOST_TEST(counts.below(21) == std::count_if(values.begin(), values.end(), [](double v) { return v < 21; }));
+    BOOST_TEST(counts.below(21) ==
+               std::count_if(values.begin(), values.end(), [](double v) { return v < 21; }));
   }
 }
 
@@ -60,9 +62,11 @@ BOOST_AUTO_TEST_CASE(gaps_have_exact_moments_and_fine_buckets) {
   GapCounts gaps;
   for (const std::int64_t gap : {0, 1, 1023, 1024, 2047, 2048, 2049, 1'000'000'007}) gaps.add(gap);
   BOOST_TEST(gaps.count() == 8);
-  BOOST_TEST(gaps.mean_ns() == (0 + 1 + 1023 + 1024 + 2047 + 2048 + 2049 + 1'000'000'007) / 8.0, boost::test_tools::tolerance(1e-12));
+  BOOST_TEST(gaps.mean_ns() == (0 + 1 + 1023 + 1024 + 2047 + 2048 + 2049 + 1'000'000'007) / 8.0,
+             boost::test_tools::tolerance(1e-12));
   // A step at 3,000: 7 of 8 gaps lie below it, and nothing between it and the last.
-  BOOST_TEST(gaps.distance([](double gap) { return gap < 3000 ? 0.0 : 1.0; }) == 0.875, boost::test_tools::tolerance(1e-12));
+  BOOST_TEST(gaps.distance([](double gap) { return gap < 3000 ? 0.0 : 1.0; }) == 0.875,
+             boost::test_tools::tolerance(1e-12));
 }
 
 BOOST_AUTO_TEST_CASE(exponential_gaps_are_near_their_distribution) {
@@ -74,7 +78,8 @@ BOOST_AUTO_TEST_CASE(exponential_gaps_are_near_their_distribution) {
 }
 
 BOOST_AUTO_TEST_CASE(a_trace_is_summed_up) {
-  const TraceStats stats = stats_of("vidur", "arrived_at,num_prefill_tokens,num_decode_tokens\n10,100,1\n11,200,2\n14,300,6\n");
+  const TraceStats stats =
+      stats_of("vidur", "arrived_at,num_prefill_tokens,num_decode_tokens\n10,100,1\n11,200,2\n14,300,6\n");
   BOOST_TEST(stats.requests == 3);
   BOOST_TEST(stats.duration_ns == 4'000'000'000);
   BOOST_TEST(stats.rate() == 0.5);
@@ -105,14 +110,17 @@ BOOST_AUTO_TEST_CASE(rate_profiles_merge_their_windows) {
 
 BOOST_AUTO_TEST_CASE(shared_prefixes_are_what_an_infinite_cache_would_hit) {
   const auto line = [](const std::string& id, const std::string& input, const std::string& more = "") {
-    return "{\"id\": \"" + id + "\", \"arrival_us\": 0, \"output_tokens\": 7, \"input\": " + input + more + "}\n";
+    return "{\"id\": \"" + id + "\", \"arrival_us\": 0, \"output_tokens\": 7, \"input\": " + input + more +
+           "}\n";
   };
-  const TraceStats stats = stats_of("kvcast", line("a", "[[\"s\", 100], [\"x\", 20]]") +      // new
-                                                  line("b", "[[\"s\", 100], [\"x\", 30]]") +  // 120
-                                                  line("c", "[[\"s\", 60], [\"x\", 20]]") +   // 60: x stands elsewhere
-                                                  line("d", "[[\"x\", 20], [\"s\", 100]]") +  // 0
-                                                  line("e", "[[\"s\", 100], [\"x\", 20]]", ", \"tenant\": \"t\"") +  // 0
-                                                  line("f", "[[\"s\", 100], [\"x\", 20], [\"out:a\", 7], [\"y\", 3]]", ", \"session\": \"1\""));  // 127
+  const TraceStats stats =
+      stats_of("kvcast", line("a", "[[\"s\", 100], [\"x\", 20]]") +      // new
+                             line("b", "[[\"s\", 100], [\"x\", 30]]") +  // 120
+                             line("c", "[[\"s\", 60], [\"x\", 20]]") +   // 60: x stands elsewhere
+                             line("d", "[[\"x\", 20], [\"s\", 100]]") +  // 0
+                             line("e", "[[\"s\", 100], [\"x\", 20]]", ", \"tenant\": \"t\"") +  // 0
+                             line("f", "[[\"s\", 100], [\"x\", 20], [\"out:a\", 7], [\"y\", 3]]",
+                                  ", \"session\": \"1\""));  // 127
   BOOST_TEST(stats.shared_tokens == 120 + 60 + 127);
   BOOST_TEST(stats.content_tokens == stats.input.sum());
   BOOST_TEST(stats.tenants == 1);
@@ -126,13 +134,15 @@ BOOST_AUTO_TEST_CASE(hash_tables_hold_every_key) {
   std::vector<std::uint64_t> keys = {0};
   for (int i = 0; i < 10'000; ++i) keys.push_back(stream());
   for (std::size_t i = 0; i < keys.size(); ++i) table[keys[i]] = static_cast<std::int32_t>(i + 1);
-  for (std::size_t i = 0; i < keys.size(); ++i) BOOST_REQUIRE(table[keys[i]] == static_cast<std::int32_t>(i + 1));
+  for (std::size_t i = 0; i < keys.size(); ++i)
+    BOOST_REQUIRE(table[keys[i]] == static_cast<std::int32_t>(i + 1));
   BOOST_TEST(table[12345] == 0);
 }
 
 BOOST_AUTO_TEST_CASE(a_fit_finds_what_was_drawn) {
   const WorkloadSetup truth = test::workload(
-      "synthetic: {requests: 100000, arrivals: {process: gamma, rate: 7, cv: 2}, input: {uniform: [100, 2000]}, output: {given_input: "
+      "synthetic: {requests: 100000, arrivals: {process: gamma, rate: 7, cv: 2}, input: {uniform: [100, "
+      "2000]}, output: {given_input: "
       "[{quantiles: [10, 20]}, {quantiles: [200, 400]}]}}",
       3);
   const WorkloadFit fit = fit_workload(truth, {});
@@ -142,7 +152,8 @@ BOOST_AUTO_TEST_CASE(a_fit_finds_what_was_drawn) {
   BOOST_TEST(fit.distance_gaps < 0.01);
   BOOST_TEST(fit.distance_poisson > 0.1);
   BOOST_TEST(fit.distance_input < 0.006);
-  BOOST_TEST(fit.distance_output < 0.03);  // whole numbers 10 to 20: a table in steps of 1/40 of a band cannot do better
+  BOOST_TEST(fit.distance_output <
+             0.03);  // whole numbers 10 to 20: a table in steps of 1/40 of a band cannot do better
   BOOST_TEST(fit.outputs.size() == 20U);
   BOOST_TEST(fit.outputs[0].steps.back() == 20);
   BOOST_TEST(fit.outputs[19].steps.front() == 200);
@@ -150,7 +161,8 @@ BOOST_AUTO_TEST_CASE(a_fit_finds_what_was_drawn) {
 
 BOOST_AUTO_TEST_CASE(a_fit_reads_back_as_a_workload) {
   const WorkloadSetup truth = test::workload(
-      "synthetic: {requests: 20000, arrivals: {process: rates, rates: [2, 20], window_s: 100}, input: {lognormal: {mean: 900, cv: 1}}, "
+      "synthetic: {requests: 20000, arrivals: {process: rates, rates: [2, 20], window_s: 100}, input: "
+      "{lognormal: {mean: 900, cv: 1}}, "
       "output: {lognormal: {mean: 200, cv: 0.7}}}",
       3);
   FitOptions options;
@@ -184,8 +196,8 @@ BOOST_AUTO_TEST_CASE(a_fit_reads_back_as_a_workload) {
 }
 
 BOOST_AUTO_TEST_CASE(small_traces_fit_without_bands) {
-  const WorkloadSetup truth =
-      test::workload("synthetic: {requests: 3, arrivals: {process: at-once}, input: {fixed: 5}, output: {fixed: 9}}");
+  const WorkloadSetup truth = test::workload(
+      "synthetic: {requests: 3, arrivals: {process: at-once}, input: {fixed: 5}, output: {fixed: 9}}");
   const WorkloadFit fit = fit_workload(truth, {});
   BOOST_TEST(fit.rate == 0.0);
   BOOST_TEST(fit.outputs.size() == 1U);
@@ -195,17 +207,21 @@ BOOST_AUTO_TEST_CASE(small_traces_fit_without_bands) {
 }
 
 BOOST_AUTO_TEST_CASE(a_limit_on_concurrency_cannot_be_written) {
-  const auto source = test::workload("synthetic: {requests: 3, arrivals: {process: closed-loop, concurrency: 1}, input: {fixed: 5}, output: "
-                                     "{fixed: 9}}")
+  const auto source = test::workload(
+                          "synthetic: {requests: 3, arrivals: {process: closed-loop, concurrency: 1}, input: "
+                          "{fixed: 5}, output: "
+                          "{fixed: 9}}")
                           .make_source();
   std::ostringstream out;
-  BOOST_TEST(test::message_of([&] { static_cast<void>(write_requests(*source, out)); }) ==
-             "a limit on the requests in flight cannot be written as requests: their arrivals depend on the server");
+  BOOST_TEST(
+      test::message_of([&] { static_cast<void>(write_requests(*source, out)); }) ==
+      "a limit on the requests in flight cannot be written as requests: their arrivals depend on the server");
 }
 
 BOOST_AUTO_TEST_CASE(generated_sessions_read_back_as_sessions) {
   const WorkloadSetup setup = test::workload(
-      "synthetic: {requests: 60, arrivals: {rate: 1}, input: {uniform: [5, 50]}, output: {uniform: [2, 9]}, prefix: {groups: 2, tokens: 8}, "
+      "synthetic: {requests: 60, arrivals: {rate: 1}, input: {uniform: [5, 50]}, output: {uniform: [2, 9]}, "
+      "prefix: {groups: 2, tokens: 8}, "
       "sessions: {turns: 4, think_s: {exponential: 3}}}");
   std::ostringstream out;
   BOOST_TEST(write_requests(*setup.make_source(), out) == 60);

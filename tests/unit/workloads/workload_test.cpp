@@ -1,4 +1,5 @@
-// `workload:` sections: what each key does to the stream, closed loops, determinism, and messages for what cannot be.
+// `workload:` sections: what each key does to the stream, closed loops, determinism, and messages for what
+// cannot be.
 #include "workloads/workload.h"
 
 #include <boost/test/unit_test.hpp>
@@ -31,13 +32,16 @@ std::vector<Request> requests_of(const std::string& yaml, std::uint64_t seed = 1
 /// "synthetic: {..., EXTRA}" with cheap defaults.
 std::string synthetic(const std::string& extra, const std::string& arrivals = "{process: poisson, rate: 4}") {
   return "synthetic: {requests: 200, arrivals: " + arrivals +
-         ", input: {lognormal: {mean: 500, cv: 1}}, output: {uniform: [1, 300]}" + (extra.empty() ? "" : ", " + extra) + "}\n";
+         ", input: {lognormal: {mean: 500, cv: 1}}, output: {uniform: [1, 300]}" +
+         (extra.empty() ? "" : ", " + extra) + "}\n";
 }
 
 /// A folder that goes away with the test.
 struct Folder {
   std::filesystem::path path;
-  Folder() : path(std::filesystem::temp_directory_path() / ("kvcast-workload-test-" + std::to_string(::getpid()))) {
+  Folder()
+      : path(std::filesystem::temp_directory_path() /
+             ("kvcast-workload-test-" + std::to_string(::getpid()))) {
     std::filesystem::create_directories(path);
   }
   Folder(const Folder&) = delete;
@@ -51,14 +55,14 @@ struct Folder {
 
 const std::string kAzure =
     "TIMESTAMP,ContextTokens,GeneratedTokens\n"
-    "2023-11-16 18:15:00,100,10\n2023-11-16 18:15:10,200,20\n2023-11-16 18:15:20,300,30\n2023-11-16 18:15:30,4000,400\n";
+    "2023-11-16 18:15:00,100,10\n2023-11-16 18:15:10,200,20\n2023-11-16 18:15:20,300,30\n2023-11-16 "
+    "18:15:30,4000,400\n";
 
 BOOST_AUTO_TEST_SUITE(workloads)
 
 BOOST_AUTO_TEST_CASE(equal_seeds_give_equal_streams) {
   const std::vector<std::string> yamls = {
-      synthetic(""),
-      synthetic("", "{process: gamma, rate: 2, burstiness: 0.4}"),
+      synthetic(""), synthetic("", "{process: gamma, rate: 2, burstiness: 0.4}"),
       synthetic("prefix: {groups: 5, tokens: 100}"),
       synthetic("sessions: {turns: {uniform: [1, 5]}, think_s: {exponential: 3}}"),
       synthetic("") + "predictor: {cv: 0.5}\npriorities: [1, 2, 3]\ntenants: [1, 1]\nmax_tokens: output\n"};
@@ -80,17 +84,21 @@ BOOST_AUTO_TEST_CASE(one_purpose_does_not_shift_another) {
   };
   const auto lengths = [](const std::string& yaml) {
     std::string text;
-    for (const Request& request : requests_of(yaml)) text += std::to_string(request.input.value) + "/" + std::to_string(request.output.value) + " ";
+    for (const Request& request : requests_of(yaml))
+      text += std::to_string(request.input.value) + "/" + std::to_string(request.output.value) + " ";
     return text;
   };
   const std::string base = synthetic("");
   BOOST_TEST(lengths(base) == lengths(synthetic("", "{process: gamma, rate: 9, cv: 3}")));
-  BOOST_TEST(arrivals(base) == arrivals("synthetic: {requests: 200, arrivals: {rate: 4}, input: {fixed: 5}, output: {fixed: 5}}"));
+  BOOST_TEST(
+      arrivals(base) ==
+      arrivals("synthetic: {requests: 200, arrivals: {rate: 4}, input: {fixed: 5}, output: {fixed: 5}}"));
   BOOST_TEST(arrivals(base) == arrivals(synthetic("prefix: {groups: 3, tokens: 10}")));
   BOOST_TEST(lengths(base) == lengths(base + "predictor: {cv: 1}\ntenants: [1, 2]\n"));
   // A longer run begins with the shorter one.
-  BOOST_TEST(stream(base).starts_with(stream("synthetic: {requests: 50, arrivals: {rate: 4}, input: {lognormal: {mean: 500, cv: 1}}, "
-                                             "output: {uniform: [1, 300]}}")));
+  BOOST_TEST(stream(base).starts_with(
+      stream("synthetic: {requests: 50, arrivals: {rate: 4}, input: {lognormal: {mean: 500, cv: 1}}, "
+             "output: {uniform: [1, 300]}}")));
 }
 
 BOOST_AUTO_TEST_CASE(lengths_are_cut_input_first) {
@@ -98,14 +106,20 @@ BOOST_AUTO_TEST_CASE(lengths_are_cut_input_first) {
     BOOST_REQUIRE(request.input.value + request.output.value <= 400);
     BOOST_REQUIRE(request.output.value >= 1);
   }
-  const auto cut = requests_of("synthetic: {requests: 1, arrivals: {process: at-once}, input: {fixed: 500}, output: {fixed: 70}, max: 512, "
-                               "prefix: {tokens: 20}}");
+  const auto cut = requests_of(
+      "synthetic: {requests: 1, arrivals: {process: at-once}, input: {fixed: 500}, output: {fixed: 70}, max: "
+      "512, "
+      "prefix: {tokens: 20}}");
   BOOST_TEST(cut[0].input.value == 511);
   BOOST_TEST(cut[0].output.value == 1);
-  BOOST_TEST(test::segment_lengths(cut[0]) == (std::vector<std::int64_t>{20, 491}), boost::test_tools::per_element());
-  const auto only_prefix = requests_of("synthetic: {requests: 1, arrivals: {process: at-once}, input: {fixed: 500}, output: {fixed: 70}, max: 11, "
-                                       "prefix: {tokens: 20}}");
-  BOOST_TEST(test::segment_lengths(only_prefix[0]) == (std::vector<std::int64_t>{10}), boost::test_tools::per_element());
+  BOOST_TEST(test::segment_lengths(cut[0]) == (std::vector<std::int64_t>{20, 491}),
+             boost::test_tools::per_element());
+  const auto only_prefix = requests_of(
+      "synthetic: {requests: 1, arrivals: {process: at-once}, input: {fixed: 500}, output: {fixed: 70}, max: "
+      "11, "
+      "prefix: {tokens: 20}}");
+  BOOST_TEST(test::segment_lengths(only_prefix[0]) == (std::vector<std::int64_t>{10}),
+             boost::test_tools::per_element());
 }
 
 BOOST_AUTO_TEST_CASE(prefixes_are_shared_by_group) {
@@ -123,20 +137,25 @@ BOOST_AUTO_TEST_CASE(prefixes_are_shared_by_group) {
 }
 
 BOOST_AUTO_TEST_CASE(a_duration_ends_the_stream) {
-  const auto requests = requests_of("synthetic: {duration_s: 50, arrivals: {process: constant, rate: 2}, input: {fixed: 1}, output: {fixed: 1}}");
+  const auto requests = requests_of(
+      "synthetic: {duration_s: 50, arrivals: {process: constant, rate: 2}, input: {fixed: 1}, output: "
+      "{fixed: 1}}");
   BOOST_TEST(requests.size() == 99U);  // 0.5 s, 1 s, ..., 49.5 s
-  BOOST_TEST(requests_of("synthetic: {requests: 10, duration_s: 50, arrivals: {process: constant, rate: 2}, input: {fixed: 1}, output: "
+  BOOST_TEST(requests_of("synthetic: {requests: 10, duration_s: 50, arrivals: {process: constant, rate: 2}, "
+                         "input: {fixed: 1}, output: "
                          "{fixed: 1}}")
                  .size() == 10U);
 }
 
 BOOST_AUTO_TEST_CASE(the_number_of_requests_has_a_default) {
-  BOOST_TEST(requests_of("synthetic: {arrivals: {rate: 4}, input: {fixed: 1}, output: {fixed: 1}}").size() == 1000U);
+  BOOST_TEST(requests_of("synthetic: {arrivals: {rate: 4}, input: {fixed: 1}, output: {fixed: 1}}").size() ==
+             1000U);
 }
 
 BOOST_AUTO_TEST_CASE(a_closed_loop_keeps_its_concurrency) {
   const WorkloadSetup setup = workload(
-      "synthetic: {requests: 6, arrivals: {process: closed-loop, concurrency: 2, think_s: 0.5}, input: {fixed: 1}, output: {fixed: 1}}");
+      "synthetic: {requests: 6, arrivals: {process: closed-loop, concurrency: 2, think_s: 0.5}, input: "
+      "{fixed: 1}, output: {fixed: 1}}");
   BOOST_TEST(setup.has_feedback);
   const auto source = setup.make_source();
   BOOST_TEST(source->has_feedback());
@@ -162,9 +181,10 @@ BOOST_AUTO_TEST_CASE(a_closed_loop_keeps_its_concurrency) {
 
 BOOST_AUTO_TEST_CASE(max_concurrency_delays_an_open_loop) {
   // Planned at 1, 2, 3, 4 s; one at a time; the first ends at 2.5 s.
-  const auto source =
-      workload("synthetic: {requests: 4, arrivals: {process: constant, rate: 1}, input: {fixed: 1}, output: {fixed: 1}}\nmax_concurrency: 1\n")
-          .make_source();
+  const auto source = workload(
+                          "synthetic: {requests: 4, arrivals: {process: constant, rate: 1}, input: {fixed: "
+                          "1}, output: {fixed: 1}}\nmax_concurrency: 1\n")
+                          .make_source();
   BOOST_TEST(ns(source->take().arrival) == 1'000'000'000);
   BOOST_TEST(!source->next_arrival().has_value());
   source->finished(RequestId{0}, Instant{Duration{2'500'000'000}});
@@ -175,7 +195,8 @@ BOOST_AUTO_TEST_CASE(max_concurrency_delays_an_open_loop) {
 
 BOOST_AUTO_TEST_CASE(sessions_carry_their_conversation) {
   const WorkloadSetup setup = workload(
-      "synthetic: {requests: 7, arrivals: {process: constant, rate: 1}, input: {fixed: 10}, output: {fixed: 5}, prefix: {tokens: 100}, "
+      "synthetic: {requests: 7, arrivals: {process: constant, rate: 1}, input: {fixed: 10}, output: {fixed: "
+      "5}, prefix: {tokens: 100}, "
       "sessions: {turns: 3, think_s: 2}}");
   BOOST_TEST(setup.has_feedback);
   const auto source = setup.make_source();
@@ -192,20 +213,23 @@ BOOST_AUTO_TEST_CASE(sessions_carry_their_conversation) {
   const Request second_turn = source->take();
   BOOST_TEST(ns(second_turn.arrival) == 3'100'000'000);
   BOOST_TEST(second_turn.details->session == "0");
-  BOOST_TEST(test::segment_lengths(second_turn) == (std::vector<std::int64_t>{100, 10, 5, 10}), boost::test_tools::per_element());
+  BOOST_TEST(test::segment_lengths(second_turn) == (std::vector<std::int64_t>{100, 10, 5, 10}),
+             boost::test_tools::per_element());
   BOOST_TEST(second_turn.details->content[1].segment == first.details->content[1].segment);
   BOOST_TEST(second_turn.details->content[2].segment == output_segment(request_name(first)));
   BOOST_TEST(!source->next_arrival().has_value());
   source->finished(third_session.id, Instant{Duration{4'000'000'000}});
   BOOST_TEST(!source->next_arrival().has_value());
-  BOOST_TEST(requests_of("synthetic: {requests: 7, arrivals: {process: constant, rate: 1}, input: {fixed: 10}, output: {fixed: 5}, "
+  BOOST_TEST(requests_of("synthetic: {requests: 7, arrivals: {process: constant, rate: 1}, input: {fixed: "
+                         "10}, output: {fixed: 5}, "
                          "sessions: {turns: 3}}")
                  .size() == 7U);
 }
 
 BOOST_AUTO_TEST_CASE(the_server_does_not_change_what_sessions_say) {
-  const WorkloadSetup setup = workload(synthetic("sessions: {turns: {uniform: [1, 6]}, think_s: {exponential: 1}}, max: 5000") +
-                                       "predictor: {cv: 0.7}\n");
+  const WorkloadSetup setup =
+      workload(synthetic("sessions: {turns: {uniform: [1, 6]}, think_s: {exponential: 1}}, max: 5000") +
+               "predictor: {cv: 0.7}\n");
   // The same requests, by session and turn, for a fast and a slow server; only order and arrivals differ.
   const auto by_turn = [&](std::int64_t service_ns) {
     std::multiset<std::string> seen;
@@ -222,8 +246,9 @@ BOOST_AUTO_TEST_CASE(the_server_does_not_change_what_sessions_say) {
       if (!next) break;
       const Request request = source->take();
       running[{ns(request.arrival) + service_ns, to_number(request.id)}] = true;
-      seen.insert(request.details->session + ":" + std::to_string(request.details->content.size()) + ":" + std::to_string(request.input.value) +
-                  ":" + std::to_string(request.output.value) + ":" + std::to_string(request.output_predicted.value));
+      seen.insert(request.details->session + ":" + std::to_string(request.details->content.size()) + ":" +
+                  std::to_string(request.input.value) + ":" + std::to_string(request.output.value) + ":" +
+                  std::to_string(request.output_predicted.value));
       BOOST_REQUIRE(request.input.value + request.output.value <= 5000);
     }
     return seen;
@@ -235,8 +260,9 @@ BOOST_AUTO_TEST_CASE(the_server_does_not_change_what_sessions_say) {
 
 BOOST_AUTO_TEST_CASE(predictors_err_around_the_truth) {
   std::vector<double> ratios;
-  for (const Request& request : requests_of("synthetic: {requests: 50000, arrivals: {process: at-once}, input: {fixed: 1}, output: {fixed: "
-                                            "100000}}\npredictor: {cv: 0.5}\nmax_tokens: output\n")) {
+  for (const Request& request : requests_of(
+           "synthetic: {requests: 50000, arrivals: {process: at-once}, input: {fixed: 1}, output: {fixed: "
+           "100000}}\npredictor: {cv: 0.5}\nmax_tokens: output\n")) {
     BOOST_REQUIRE(request.output_limit.value == 100000);
     ratios.push_back(static_cast<double>(request.output_predicted.value) / 100000);
   }
@@ -249,14 +275,16 @@ BOOST_AUTO_TEST_CASE(mixes_follow_their_weights) {
   std::vector<double> priorities(3);
   std::vector<double> tenants(2);
   double both = 0;
-  for (const Request& request :
-       requests_of("synthetic: {requests: 60000, arrivals: {process: at-once}, input: {fixed: 1}, output: {fixed: 1}}\n"
-                   "priorities: [1, 2, 3]\ntenants: [3, 1]\n")) {
+  for (const Request& request : requests_of("synthetic: {requests: 60000, arrivals: {process: at-once}, "
+                                            "input: {fixed: 1}, output: {fixed: 1}}\n"
+                                            "priorities: [1, 2, 3]\ntenants: [3, 1]\n")) {
     ++priorities[static_cast<std::size_t>(request.priority)];
     ++tenants[request.tenant];
     both += request.priority == 2 && request.tenant == 1 ? 1 : 0;
   }
-  const auto near = [](double count, double share) { return std::fabs(count - 60000 * share) < 4.5 * std::sqrt(60000 * share * (1 - share)); };
+  const auto near = [](double count, double share) {
+    return std::fabs(count - 60000 * share) < 4.5 * std::sqrt(60000 * share * (1 - share));
+  };
   BOOST_TEST(near(priorities[0], 1.0 / 6));
   BOOST_TEST(near(priorities[1], 1.0 / 3));
   BOOST_TEST(near(tenants[1], 0.25));
@@ -266,27 +294,33 @@ BOOST_AUTO_TEST_CASE(mixes_follow_their_weights) {
 BOOST_AUTO_TEST_CASE(traces_can_be_cut_and_sped_up) {
   const Folder folder;
   const std::string path = folder.write("a.csv", kAzure);
-  const auto shown = [&](const std::string& options) { return stream("trace: {path: " + path + options + "}"); };
+  const auto shown = [&](const std::string& options) {
+    return stream("trace: {path: " + path + options + "}");
+  };
   BOOST_TEST(shown("") == shown(", format: azure"));
   BOOST_TEST(shown(", limit: 2") == "0 0 100 10 0 0 0 0\n1 10000000000 200 20 0 0 0 0\n");
   BOOST_TEST(shown(", from_s: 10, to_s: 30") == "0 0 200 20 0 0 0 0\n1 10000000000 300 30 0 0 0 0\n");
   BOOST_TEST(shown(", from_s: 5, limit: 1") == "0 5000000000 200 20 0 0 0 0\n");
   BOOST_TEST(shown(", rate_scale: 2, to_s: 15") == "0 0 100 10 0 0 0 0\n1 5000000000 200 20 0 0 0 0\n");
-  BOOST_TEST(shown(", max: 250, from_s: 10") == "0 0 200 20 0 0 0 0\n1 10000000000 249 1 0 0 0 0\n2 20000000000 249 1 0 0 0 0\n");
+  BOOST_TEST(shown(", max: 250, from_s: 10") ==
+             "0 0 200 20 0 0 0 0\n1 10000000000 249 1 0 0 0 0\n2 20000000000 249 1 0 0 0 0\n");
 }
 
 BOOST_AUTO_TEST_CASE(a_faster_closed_loop_thinks_faster) {
   const Folder folder;
-  const std::string path = folder.write(
-      "a.jsonl", "{\"id\": \"a\", \"arrival_us\": 3000000, \"input_tokens\": 1, \"output_tokens\": 1}\n"
-                 "{\"id\": \"b\", \"after\": {\"id\": \"a\", \"think_us\": 900000}, \"input_tokens\": 1, \"output_tokens\": 1}\n");
+  const std::string path =
+      folder.write("a.jsonl",
+                   "{\"id\": \"a\", \"arrival_us\": 3000000, \"input_tokens\": 1, \"output_tokens\": 1}\n"
+                   "{\"id\": \"b\", \"after\": {\"id\": \"a\", \"think_us\": 900000}, \"input_tokens\": 1, "
+                   "\"output_tokens\": 1}\n");
   const auto source = workload("trace: {path: " + path + ", rate_scale: 3}").make_source();
   BOOST_TEST(ns(source->take().arrival) == 1'000'000'000);
   source->finished(RequestId{0}, Instant{Duration{1'000'000'001}});
   BOOST_TEST(ns(source->next_arrival().value()) == 1'300'000'001);
   BOOST_TEST(workload_message("trace: {path: " + path + ", to_s: 3}") ==
              "w.yaml:1:" + std::to_string(path.size() + 23) +
-                 ": trace.to_s: a closed-loop trace has no time window: when its requests come depends on the server");
+                 ": trace.to_s: a closed-loop trace has no time window: when its requests come depends on "
+                 "the server");
 }
 
 BOOST_AUTO_TEST_CASE(inputs_are_listed_with_their_hashes) {
@@ -306,13 +340,15 @@ BOOST_AUTO_TEST_CASE(inputs_are_listed_with_their_hashes) {
                    Config missing = Config::from_text("trace: {path: b.csv}", "w.yaml");
                    static_cast<void>(make_workload(missing, 1, folder.path.string()));
                  },
-                 &code) == "b.csv: no such file beside the scenario (in " + folder.path.string() + ") or in the working directory");
+                 &code) == "b.csv: no such file beside the scenario (in " + folder.path.string() +
+                               ") or in the working directory");
   BOOST_CHECK(code == ExitCode::bad_data);
 }
 
 BOOST_AUTO_TEST_CASE(samples_come_from_length_files_and_traces) {
   const Folder folder;
-  const std::string pairs = folder.write("p.csv", "num_prefill_tokens,num_decode_tokens,num_total_tokens\n10,1,11\n20,2,22\n");
+  const std::string pairs =
+      folder.write("p.csv", "num_prefill_tokens,num_decode_tokens,num_total_tokens\n10,1,11\n20,2,22\n");
   const std::string inputs = folder.write("i.csv", "input_length\n7\n0\n");
   const std::string trace = folder.write("a.csv", kAzure);
   const std::string head = "synthetic: {requests: 100, arrivals: {process: at-once}, ";
@@ -320,26 +356,30 @@ BOOST_AUTO_TEST_CASE(samples_come_from_length_files_and_traces) {
     BOOST_REQUIRE(request.input.value == 10 * request.output.value);
   }
   std::set<std::int64_t> seen;
-  for (const Request& request : requests_of(head + "input: {empirical: " + inputs + "}, output: {empirical: " + trace + "}}")) {
+  for (const Request& request :
+       requests_of(head + "input: {empirical: " + inputs + "}, output: {empirical: " + trace + "}}")) {
     BOOST_REQUIRE((request.input.value == 7 || request.input.value == 1));
     seen.insert(request.output.value);
   }
   BOOST_TEST(seen == (std::set<std::int64_t>{10, 20, 30, 400}), boost::test_tools::per_element());
   BOOST_TEST(workload_message(head + "lengths: {empirical: " + inputs + "}}") ==
-             "w.yaml:1:87: synthetic.lengths.empirical: " + inputs + " has no output lengths");
+             "w.yaml:1:79: synthetic.lengths.empirical: " + inputs + " has no output lengths");
 }
 
 BOOST_AUTO_TEST_CASE(profiles_fill_what_is_left_out) {
   const Folder folder;
-  const std::string profile = folder.write(
-      "p.yaml", "workload:\n  synthetic: {requests: 3, arrivals: {process: constant, rate: 1}, input: {fixed: 4}, output: {fixed: 5}}\n");
+  const std::string profile = folder.write("p.yaml",
+                                           "workload:\n  synthetic: {requests: 3, arrivals: {process: "
+                                           "constant, rate: 1}, input: {fixed: 4}, output: {fixed: 5}}\n");
   const std::string head = "synthetic: {profile: " + profile;
-  BOOST_TEST(stream(head + "}") == "0 1000000000 4 5 0 0 0 0\n1 2000000000 4 5 0 0 0 0\n2 3000000000 4 5 0 0 0 0\n");
+  BOOST_TEST(stream(head + "}") ==
+             "0 1000000000 4 5 0 0 0 0\n1 2000000000 4 5 0 0 0 0\n2 3000000000 4 5 0 0 0 0\n");
   BOOST_TEST(stream(head + ", requests: 1, input: {fixed: 9}}") == "0 1000000000 9 5 0 0 0 0\n");
   BOOST_TEST(stream(head + ", requests: 1, arrivals: {process: at-once}}") == "0 0 4 5 0 0 0 0\n");
   BOOST_TEST(workload(head + "}").inputs.size() == 1U);
   const std::string bad = folder.write("bad.yaml", "workload:\n  synthetic: {requests: 3, rate: 1}\n");
-  BOOST_TEST(workload_message("synthetic: {profile: " + bad + "}").starts_with(bad + ":2:29: unknown key \"rate\" in workload.synthetic"));
+  BOOST_TEST(workload_message("synthetic: {profile: " + bad + "}")
+                 .starts_with(bad + ":2:28: unknown key \"rate\" in workload.synthetic"));
 }
 
 BOOST_AUTO_TEST_CASE(nothing_given_is_the_embedded_default) {
@@ -348,7 +388,8 @@ BOOST_AUTO_TEST_CASE(nothing_given_is_the_embedded_default) {
   BOOST_TEST(setup.assumptions.size() == 1U);
   BOOST_REQUIRE(setup.inputs.size() == 1U);
   BOOST_TEST(setup.inputs[0].path == "configs/workloads/azure-conv.yaml (embedded)");
-  BOOST_TEST(stream("synthetic: {profile: azure-conv, requests: 50}") == stream("").substr(0, stream("synthetic: {profile: azure-conv, requests: 50}").size()));
+  BOOST_TEST(stream("synthetic: {profile: azure-conv, requests: 50}") ==
+             stream("").substr(0, stream("synthetic: {profile: azure-conv, requests: 50}").size()));
 }
 
 BOOST_AUTO_TEST_CASE(impossible_workloads_say_why) {
@@ -356,40 +397,57 @@ BOOST_AUTO_TEST_CASE(impossible_workloads_say_why) {
   ExitCode code = ExitCode::fine;
   const auto message = [&](const std::string& yaml) { return workload_message(yaml, &code); };
   BOOST_TEST(message("synthetic: {arrivals: {rate: 4}}") ==
-             "w.yaml:1:12: synthetic: lengths are needed: input and output, each {fixed: 512}, say, or lengths: {empirical: FILE}");
-  BOOST_TEST(message("synthetic: {requests: 5" + lengths) == "w.yaml:1:12: synthetic: arrivals are needed: {process: poisson, rate: 4}, say");
+             "w.yaml:1:12: synthetic: lengths are needed: input and output, each {fixed: 512}, say, or "
+             "lengths: {empirical: FILE}");
+  BOOST_TEST(message("synthetic: {requests: 5" + lengths) ==
+             "w.yaml:1:12: synthetic: arrivals are needed: {process: poisson, rate: 4}, say");
   BOOST_CHECK(code == ExitCode::usage);
-  BOOST_TEST(message("synthetic: {arrivals: {rate: 0}" + lengths).starts_with("w.yaml:1:30: synthetic.arrivals.rate: 0 is outside"));
+  BOOST_TEST(message("synthetic: {arrivals: {rate: 0}" + lengths)
+                 .starts_with("w.yaml:1:30: synthetic.arrivals.rate: 0 is outside"));
   BOOST_TEST(message("synthetic: {arrivals: {process: gamma, rate: 1, cv: 2, burstiness: 3}" + lengths) ==
-             "w.yaml:1:68: synthetic.arrivals.burstiness: cv is given too; only one of them can be (cv = 1 / sqrt(burstiness))");
+             "w.yaml:1:68: synthetic.arrivals.burstiness: cv is given too; only one of them can be (cv = 1 / "
+             "sqrt(burstiness))");
   BOOST_TEST(message("synthetic: {arrivals: {rate: 1, ramp: {from: 1, to: 2}}" + lengths) ==
              "w.yaml:1:30: synthetic.arrivals.rate: ramp is given too; only one of them can be");
   BOOST_TEST(message("synthetic: {arrivals: {process: rates, rates: [0, 0], window_s: 5}" + lengths) ==
              "w.yaml:1:47: synthetic.arrivals.rates: a rate above 0 is needed");
-  BOOST_TEST(message("synthetic: {arrivals: {rate: 1}, input: {fixed: 1, uniform: [1, 2]}, output: {fixed: 1}}") ==
-             "w.yaml:1:61: synthetic.input.uniform: fixed is given too; only one of them can be");
-  BOOST_TEST(message("synthetic: {arrivals: {rate: 1}, input: {}, output: {fixed: 1}}") ==
-             "w.yaml:1:41: synthetic.input: one of fixed, uniform, lognormal, quantiles, empirical is needed");
-  BOOST_TEST(message("synthetic: {arrivals: {rate: 1}, input: {uniform: [5, 2]}, output: {fixed: 1}}") ==
-             "w.yaml:1:51: synthetic.input.uniform: [low, high] is needed: two whole numbers, low not above high");
+  BOOST_TEST(
+      message("synthetic: {arrivals: {rate: 1}, input: {fixed: 1, uniform: [1, 2]}, output: {fixed: 1}}") ==
+      "w.yaml:1:61: synthetic.input.uniform: fixed is given too; only one of them can be");
+  BOOST_TEST(
+      message("synthetic: {arrivals: {rate: 1}, input: {}, output: {fixed: 1}}") ==
+      "w.yaml:1:41: synthetic.input: one of fixed, uniform, lognormal, quantiles, empirical is needed");
+  BOOST_TEST(
+      message("synthetic: {arrivals: {rate: 1}, input: {uniform: [5, 2]}, output: {fixed: 1}}") ==
+      "w.yaml:1:51: synthetic.input.uniform: [low, high] is needed: two whole numbers, low not above high");
   BOOST_TEST(message("synthetic: {arrivals: {rate: 1}, input: {quantiles: [5, 2]}, output: {fixed: 1}}") ==
              "w.yaml:1:53: synthetic.input.quantiles: they must not fall");
-  BOOST_TEST(message("synthetic: {arrivals: {rate: 1}, input: {quantiles: [2, 5, 9], tail: {p: [0.4], q: [6]}}, output: {fixed: 1}}") ==
-             "w.yaml:1:74: synthetic.input.tail.p: probabilities must rise, above the last step but one of quantiles and below 1");
-  BOOST_TEST(message("synthetic: {arrivals: {rate: 1}, input: {quantiles: [2, 5, 9], tail: {p: [0.6], q: [10]}}, output: {fixed: 1}}") ==
-             "w.yaml:1:84: synthetic.input.tail.q: quantiles must not fall, from the last but one to the last of quantiles");
+  BOOST_TEST(message("synthetic: {arrivals: {rate: 1}, input: {quantiles: [2, 5, 9], tail: {p: [0.4], q: "
+                     "[6]}}, output: {fixed: 1}}") ==
+             "w.yaml:1:74: synthetic.input.tail.p: probabilities must rise, above the last step but one of "
+             "quantiles and below 1");
+  BOOST_TEST(message("synthetic: {arrivals: {rate: 1}, input: {quantiles: [2, 5, 9], tail: {p: [0.6], q: "
+                     "[10]}}, output: {fixed: 1}}") ==
+             "w.yaml:1:84: synthetic.input.tail.q: quantiles must not fall, from the last but one to the "
+             "last of quantiles");
   BOOST_TEST(message("synthetic: {profile: azure-con}") ==
-             "w.yaml:1:22: synthetic.profile: unknown profile \"azure-con\" (known: azure-conv; did you mean azure-conv?); a file's name ends in "
+             "w.yaml:1:22: synthetic.profile: unknown profile \"azure-con\" (known: azure-conv; did you mean "
+             "azure-conv?); a file's name ends in "
              ".yaml");
-  BOOST_TEST(message("trace: {path: a}\nsynthetic: {}\n") == "w.yaml:2:12: synthetic: trace is given too; only one of them can be");
+  BOOST_TEST(message("trace: {path: a}\nsynthetic: {}\n") ==
+             "w.yaml:2:12: synthetic: trace is given too; only one of them can be");
   BOOST_TEST(message("trace: {}").starts_with("w.yaml:1:8: missing key \"path\" in trace"));
-  BOOST_TEST(message("priorities: [0, 0]") == "w.yaml:1:13: priorities: weights with a sum above 0 are needed");
-  BOOST_TEST(message("synthetic: {arrivals: {process: closed-loop, concurrency: 2}" + lengths + "\nmax_concurrency: 3\n") ==
+  BOOST_TEST(message("priorities: [0, 0]") ==
+             "w.yaml:1:13: priorities: weights with a sum above 0 are needed");
+  BOOST_TEST(message("synthetic: {arrivals: {process: closed-loop, concurrency: 2}" + lengths +
+                     "\nmax_concurrency: 3\n") ==
              "w.yaml:2:18: max_concurrency: the closed loop has a concurrency of its own");
   const Folder folder;
   const std::string path = folder.write("a.csv", kAzure);
-  BOOST_TEST(message("trace: {format: azur, path: " + path + "}").starts_with("w.yaml:1:17: unknown trace format \"azur\" (known: azure, mooncake"));
-  BOOST_TEST(message("trace: {path: " + path + ", from_s: 5, to_s: 5}").ends_with("to_s: it must be above from_s"));
+  BOOST_TEST(message("trace: {format: azur, path: " + path + "}")
+                 .starts_with("w.yaml:1:17: unknown trace format \"azur\" (known: azure, mooncake"));
+  BOOST_TEST(
+      message("trace: {path: " + path + ", from_s: 5, to_s: 5}").ends_with("to_s: it must be above from_s"));
   BOOST_TEST(message("trace: {path: " + folder.path.string() + "/none}").ends_with("/none: no such file"));
   folder.write("b.csv", kAzure);
   BOOST_TEST(message("trace: {path: " + folder.path.string() + "}") ==

@@ -1,0 +1,131 @@
+#include "sim/kv/block_pool.h"
+
+namespace kvcast {
+
+void KeyMap::set(BlockKey key, BlockId block) {
+  KVCAST_CHECK(key != 0);
+  if (block != kNullBlock && 2 * (count_ + 1) > slots_.size()) grow();
+  for (std::size_t i = home(key);; i = (i + 1) & mask()) {
+    Slot& slot = slots_[i];
+    if (slot.key == key) {
+      if (block == kNullBlock) return erase(i);
+      slot.block = block;
+      return;
+    }
+    if (slot.key == 0) {
+      KVCAST_CHECK(block != kNullBlock);
+      slot = {key, block};
+      ++count_;
+      return;
+    }
+  }
+}
+
+void KeyMap::grow() {
+  std::vector<Slot> old(slots_.empty() ? 1024 : 2 * slots_.size());
+  old.swap(slots_);
+  for (const Slot& slot : old) {
+    if (slot.key == 0) continue;
+    std::size_t i = home(slot.key);
+    while (slots_[i].key != 0) i = (i + 1) & mask();
+    slots_[i] = slot;
+  }
+}
+
+/// Moves later slots of the run back over the hole, so that no search stops too early.
+void KeyMap::erase(std::size_t hole) {
+  --count_;
+  for (std::size_t i = (hole + 1) & mask(); slots_[i].key != 0; i = (i + 1) & mask()) {
+    const std::size_t distance_home = (i - home(slots_[i].key)) & mask();
+    const std::size_t distance_hole = (i - hole) & mask();
+    if (distance_home < distance_hole) continue;
+    slots_[hole] = slots_[i];
+    hole = i;
+  }
+  slots_[hole] = Slot{};
+}
+
+BlockPool::BlockPool(Blocks usable, bool caching, FreeOrder order)
+    : blocks_(static_cast<std::size_t>(usable.value) + 1), total_(usable), free_(usable), caching_(caching), order_(order) {
+  const auto n = static_cast<BlockId>(blocks_.size());
+  for (BlockId id = 0; id < n; ++id) {
+    blocks_[id].next = id + 1 == n ? 0 : id + 1;
+    blocks_[id].previous = id == 0 ? n - 1 : id - 1;
+  }
+}
+
+BlockId BlockPool::take() {
+  KVCAST_CHECK(free_ > Blocks{0});
+  const BlockId id = blocks_[0].next;
+  unlink(id);
+  forget(id);
+  blocks_[id].users = 1;
+  return id;
+}
+
+void BlockPool::touch(BlockId id) {
+  if (id == kNullBlock) return;
+  if (blocks_[id].users == 0) unlink(id);
+  ++blocks_[id].users;
+}
+
+void BlockPool::release(std::span<const BlockId> ids) {
+  BlockId front = 0;  // the ring's head: those that go in front follow it in order
+  for (const BlockId id : ids) {
+    if (id == kNullBlock) continue;
+    Block& block = blocks_[id];
+    KVCAST_CHECK(block.users > 0);
+    if (--block.users > 0) continue;
+    ++free_.value;
+    if (order_ == FreeOrder::split_by_key && (block.key == 0 || !caching_)) {
+      insert_after(front, id);
+      front = id;
+    } else {
+      insert_after(blocks_[0].previous, id);
+    }
+  }
+}
+
+void BlockPool::enter(BlockKey key, BlockId id) {
+  KVCAST_CHECK(blocks_[id].key == 0);
+  blocks_[id].key = key;
+  blocks_[id].next_same = kNullBlock;
+  BlockId last = keys_.find(key);
+  if (last == kNullBlock) {
+    keys_.set(key, id);
+    return;
+  }
+  while (blocks_[last].next_same != kNullBlock) last = blocks_[last].next_same;
+  blocks_[last].next_same = id;
+}
+
+void BlockPool::forget(BlockId id) {
+  Block& block = blocks_[id];
+  if (block.key == 0) return;
+  BlockId at = keys_.find(block.key);
+  if (at == id) {
+    keys_.set(block.key, block.next_same);
+  } else {
+    while (blocks_[at].next_same != id) at = blocks_[at].next_same;
+    blocks_[at].next_same = block.next_same;
+  }
+  block.key = 0;
+  block.next_same = kNullBlock;
+}
+
+void BlockPool::unlink(BlockId id) {
+  Block& block = blocks_[id];
+  blocks_[block.previous].next = block.next;
+  blocks_[block.next].previous = block.previous;
+  --free_.value;
+}
+
+void BlockPool::insert_after(BlockId at, BlockId id) {
+  Block& block = blocks_[id];
+  block.previous = at;
+  block.next = blocks_[at].next;
+  blocks_[block.next].previous = id;
+  blocks_[at].next = id;
+}
+
+}  // namespace kvcast

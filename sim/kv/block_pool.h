@@ -1,0 +1,90 @@
+/// Blocks by name: a queue of free ones, counts of users, and the keys by which full blocks are found again.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "sim/base/error.h"
+#include "sim/base/units.h"
+
+namespace kvcast {
+
+using BlockId = std::uint32_t;
+constexpr BlockId kNullBlock = 0;  // stands for a block that is not needed; never handed out
+using BlockKey = std::uint64_t;    // hash of all tokens up to the block's end, and of its group; 0: none
+
+/// Block ids by key; several blocks may have one key, the first entered is found. Open addressing, linear probing.
+class KeyMap {
+ public:
+  [[nodiscard]] BlockId find(BlockKey key) const {
+    if (count_ == 0) return kNullBlock;
+    for (std::size_t i = home(key);; i = (i + 1) & mask()) {
+      if (slots_[i].key == key) return slots_[i].block;
+      if (slots_[i].key == 0) return kNullBlock;
+    }
+  }
+  /// The block now found by the key; kNullBlock forgets it.
+  void set(BlockKey key, BlockId block);
+
+ private:
+  struct Slot {
+    BlockKey key = 0;
+    BlockId block = kNullBlock;
+  };
+  [[nodiscard]] std::size_t mask() const { return slots_.size() - 1; }
+  [[nodiscard]] std::size_t home(BlockKey key) const { return static_cast<std::size_t>(key ^ (key >> 32)) & mask(); }
+  void grow();
+  void erase(std::size_t hole);
+  std::vector<Slot> slots_;
+  std::size_t count_ = 0;
+};
+
+/// How freed blocks enter the free queue.
+enum class FreeOrder : std::uint8_t {
+  split_by_key,  // those without a key in front (reused next), the others behind (vLLM since 0.24)
+  all_behind,    // vLLM before
+};
+
+/// Contract: the free queue starts as 1, 2, 3, ... A block is in it exactly when nobody uses it; it keeps its key there until it is taken.
+/// Source: vLLM's BlockPool (vllm/v1/core/block_pool.py), rules 18 to 24 of its scheduler's semantics.
+class BlockPool {
+ public:
+  BlockPool(Blocks usable, bool caching, FreeOrder order);
+
+  [[nodiscard]] Blocks total() const { return total_; }
+  [[nodiscard]] Blocks free() const { return free_; }
+  [[nodiscard]] bool unused(BlockId id) const { return blocks_[id].users == 0; }
+
+  /// The front of the free queue, with one user and without its key. The pool must have one.
+  [[nodiscard]] BlockId take();
+  /// One more user.
+  void touch(BlockId id);
+  /// One user less for each, in order of their coming eviction (the first is reused first); null blocks are passed over.
+  void release(std::span<const BlockId> ids);
+
+  [[nodiscard]] BlockId find(BlockKey key) const { return keys_.find(key); }
+  [[nodiscard]] BlockKey key(BlockId id) const { return blocks_[id].key; }
+  void enter(BlockKey key, BlockId id);
+
+ private:
+  struct Block {
+    std::int32_t users = 0;
+    BlockId previous = kNullBlock;  // free queue
+    BlockId next = kNullBlock;
+    BlockId next_same = kNullBlock;  // later block with the same key
+    BlockKey key = 0;
+  };
+  void forget(BlockId id);
+  void unlink(BlockId id);
+  void insert_after(BlockId at, BlockId id);
+
+  std::vector<Block> blocks_;  // blocks_[0] is the null block, and the ring's head
+  Blocks total_;
+  Blocks free_;
+  bool caching_;
+  FreeOrder order_;
+  KeyMap keys_;
+};
+
+}  // namespace kvcast

@@ -1,0 +1,375 @@
+// vLLM's KV cache manager (vllm/v1/core/kv_cache_manager.py, kv_cache_coordinator.py, single_type_kv_cache_manager.py of 0.32): groups of full and
+// sliding-window attention over one pool, found again by the hash of everything before a block's end.
+#include "sim/kv/cached_blocks.h"
+
+#include <algorithm>
+
+#include "sim/kv/content_chain.h"
+
+namespace kvcast {
+namespace {
+
+/// A sequence's blocks in one group, in order; what a window has passed is null.
+struct GroupTable {
+  std::vector<BlockId> blocks;
+  std::int64_t committed = 0;  // leading blocks that are findable, or passed over
+};
+
+struct Record {
+  ContentChain chain;
+  std::int64_t prompt = 0;
+  std::vector<GroupTable> groups;
+  bool admitted = false;       // holds blocks: a lookup's finds have been taken
+  std::int64_t junction = 0;   // longest hit of one kind beyond the common hit; 0: none
+  std::vector<std::vector<BlockId>> found;  // by group, of the last lookup
+  std::int64_t hit = 0;
+};
+
+/// Groups that are looked up together: equal block size and window.
+struct Kind {
+  std::int64_t block_size;
+  std::int64_t window;
+  std::vector<std::size_t> members;
+};
+
+class CachedBlocks final : public BlockAllocator {
+ public:
+  CachedBlocks(const CachedBlocksSettings& settings, Blocks usable)
+      : settings_(settings), pool_(usable, settings.caching, settings.free_order) {
+    for (std::size_t g = 0; g < settings_.groups.size(); ++g) {
+      const KvGroup& group = settings_.groups[g];
+      const auto same = std::find_if(kinds_.begin(), kinds_.end(), [&](const Kind& kind) {
+        return kind.block_size == group.block_size && kind.window == group.window;
+      });
+      if (same != kinds_.end()) {
+        same->members.push_back(g);
+      } else {
+        kinds_.push_back({group.block_size, group.window, {g}});
+      }
+    }
+    std::stable_sort(kinds_.begin(), kinds_.end(), [](const Kind& a, const Kind& b) { return a.window == 0 && b.window != 0; });
+  }
+
+  [[nodiscard]] Tokens block_size() const override { return Tokens{settings_.groups.front().block_size}; }
+  [[nodiscard]] Blocks total() const override { return pool_.total(); }
+  [[nodiscard]] Blocks free() const override { return pool_.free(); }
+  [[nodiscard]] Growing growing() const override {
+    return settings_.groups.size() == 1 && settings_.groups.front().window == 0 ? Growing::by_name : Growing::by_step;
+  }
+
+  void open(BlockTable& table, Content&& content) override {
+    if (unused_.empty()) {
+      unused_.push_back(static_cast<std::uint32_t>(records_.size()));
+      records_.emplace_back();
+    }
+    table.handle = unused_.back();
+    unused_.pop_back();
+    Record& r = record(table);
+    r.prompt = 0;
+    for (const Content::Run& run : content.prompt) r.prompt += run.length.value;
+    r.chain = ContentChain(std::move(content), settings_.hash_unit);
+    r.groups.resize(settings_.groups.size());
+    r.found.resize(settings_.groups.size());
+    forget_lookup(r);
+    r.junction = 0;
+    r.admitted = false;
+  }
+
+  void close(BlockTable& table) override {
+    KVCAST_CHECK(!record(table).admitted);
+    unused_.push_back(table.handle);
+  }
+
+  [[nodiscard]] Tokens lookup(BlockTable& table, Tokens known) override {
+    Record& r = record(table);
+    KVCAST_CHECK(!r.admitted);
+    forget_lookup(r);
+    r.junction = 0;
+    if (settings_.caching) find_common(r, known.value - 1);
+    return Tokens{r.hit};
+  }
+
+  [[nodiscard]] Blocks needed(const BlockTable& table, Tokens slots) const override {
+    return needed(records_[table.handle], slots.value, false);
+  }
+  [[nodiscard]] Blocks needed_whole(const BlockTable& table, Tokens known) const override {
+    return needed(records_[table.handle], known.value, true);
+  }
+
+  [[nodiscard]] bool grow(BlockTable& table, const Growth& growth) override {
+    Record& r = record(table);
+    pass_windows(r, growth.computed.value - growth.in_flight.value);
+    if (needed(r, growth.slots.value, false) > pool_.free()) return false;
+    if (!r.admitted) adopt(r);
+    for (std::size_t g = 0; g < r.groups.size(); ++g) {
+      const std::int64_t wanted = ceil_div(growth.slots.value, settings_.groups[g].block_size);
+      std::vector<BlockId>& blocks = r.groups[g].blocks;
+      while (static_cast<std::int64_t>(blocks.size()) < wanted) blocks.push_back(pool_.take());
+    }
+    commit(r, growth.shareable.value);
+    return true;
+  }
+
+  void commit(BlockTable& table, Tokens shareable) override {
+    if (record(table).admitted) commit(record(table), shareable.value);
+  }
+
+  void release(BlockTable& table) override {
+    Record& r = record(table);
+    for (GroupTable& group : r.groups) {
+      std::reverse(group.blocks.begin(), group.blocks.end());
+      pool_.release(group.blocks);
+      group.blocks.clear();
+      group.committed = 0;
+    }
+    r.admitted = false;
+    forget_lookup(r);
+  }
+
+  [[nodiscard]] Blocks growth_bound(std::int64_t tables, std::int64_t steps) const override {
+    std::int64_t blocks = 0;
+    for (const KvGroup& group : settings_.groups) blocks += ceil_div(steps, group.block_size) + 1;
+    return Blocks{blocks * tables};
+  }
+
+ private:
+  [[nodiscard]] Record& record(const BlockTable& table) { return records_[table.handle]; }
+
+  static void forget_lookup(Record& r) {
+    for (std::vector<BlockId>& found : r.found) found.clear();
+    r.hit = 0;
+  }
+
+  [[nodiscard]] static std::int64_t passed_tokens(const KvGroup& group, std::int64_t computed) {
+    return group.window == 0 ? 0 : std::max<std::int64_t>(0, computed - group.window + 1);
+  }
+
+  [[nodiscard]] Blocks needed(const Record& r, std::int64_t slots, bool whole) const {
+    std::int64_t sum = 0;
+    for (std::size_t g = 0; g < r.groups.size(); ++g) {
+      const KvGroup& group = settings_.groups[g];
+      std::int64_t wanted = ceil_div(slots, group.block_size);
+      if (whole && group.admission_blocks) wanted = std::min(wanted, *group.admission_blocks);
+      if (r.admitted) {
+        sum += std::max<std::int64_t>(0, wanted - static_cast<std::int64_t>(r.groups[g].blocks.size()));
+        continue;
+      }
+      const std::int64_t passed = passed_tokens(group, r.hit) / group.block_size;
+      const auto found = static_cast<std::int64_t>(r.found[g].size());
+      sum += std::max<std::int64_t>(0, wanted - std::max(passed, found));
+      for (std::int64_t i = passed; i < found; ++i) {
+        const BlockId id = r.found[g][static_cast<std::size_t>(i)];
+        if (id != kNullBlock && pool_.unused(id)) ++sum;  // leaves the free queue when it is taken
+      }
+    }
+    return Blocks{sum};
+  }
+
+  /// Frees the blocks that lie wholly before every window, last first (rule 35).
+  void pass_windows(Record& r, std::int64_t computed) {
+    for (std::size_t g = 0; g < r.groups.size(); ++g) {
+      const KvGroup& group = settings_.groups[g];
+      if (group.window == 0) continue;
+      std::vector<BlockId>& blocks = r.groups[g].blocks;
+      const std::int64_t passed = passed_tokens(group, computed) / group.block_size;
+      freed_.clear();
+      for (std::int64_t i = std::min(passed, static_cast<std::int64_t>(blocks.size())) - 1; i >= 0; --i) {
+        BlockId& block = blocks[static_cast<std::size_t>(i)];
+        if (block == kNullBlock) break;  // whatever lies before was passed earlier
+        freed_.push_back(block);
+        block = kNullBlock;
+      }
+      pool_.release(freed_);
+    }
+  }
+
+  /// Takes what the lookup found; what a window has passed stays behind as null.
+  void adopt(Record& r) {
+    for (std::size_t g = 0; g < r.groups.size(); ++g) {
+      const std::int64_t passed = passed_tokens(settings_.groups[g], r.hit) / settings_.groups[g].block_size;
+      std::vector<BlockId>& found = r.found[g];
+      found.resize(std::max(found.size(), static_cast<std::size_t>(passed)), kNullBlock);
+      std::fill_n(found.begin(), passed, kNullBlock);
+      for (const BlockId id : found) pool_.touch(id);
+      r.groups[g].blocks.assign(found.begin(), found.end());
+      r.groups[g].committed = static_cast<std::int64_t>(found.size());
+    }
+    r.admitted = true;
+    forget_lookup(r);
+  }
+
+  // ---- Finding
+
+  [[nodiscard]] BlockKey key(Record& r, std::int64_t block_size, std::int64_t index, std::size_t group) {
+    const auto unit = static_cast<std::size_t>((index + 1) * (block_size / settings_.hash_unit) - 1);
+    const std::uint64_t mixed = r.chain.hash(unit) ^ (static_cast<std::uint64_t>(group) * 0x9E3779B97F4A7C15u);
+    return mixed == 0 ? 1 : mixed;
+  }
+
+  /// The block of each member of the kind at `index`; false where one has none.
+  bool find_at(Record& r, const Kind& kind, std::int64_t index) {
+    for (const std::size_t g : kind.members) {
+      const BlockId id = pool_.find(key(r, kind.block_size, index, g));
+      if (id == kNullBlock) return false;
+      at_index_[g] = id;
+    }
+    return true;
+  }
+
+  void put(Record& r, const Kind& kind, std::int64_t index) {
+    for (const std::size_t g : kind.members) r.found[g][static_cast<std::size_t>(index)] = at_index_[g];
+  }
+  void cut(Record& r, const Kind& kind, std::int64_t length) {
+    for (const std::size_t g : kind.members) r.found[g].resize(static_cast<std::size_t>(length), kNullBlock);
+  }
+
+  /// The run of found blocks from the start, at most `limit` tokens.
+  std::int64_t find_full(Record& r, const Kind& kind, std::int64_t limit, bool drop) {
+    cut(r, kind, 0);
+    std::int64_t length = 0;
+    while (length < limit / kind.block_size && find_at(r, kind, length)) {
+      cut(r, kind, length + 1);
+      put(r, kind, length);
+      ++length;
+    }
+    if (drop && length > 0) --length;
+    while (length * kind.block_size % settings_.unit != 0) --length;
+    cut(r, kind, length);
+    return length * kind.block_size;
+  }
+
+  /// From the right, the first run of blocks long enough for a window; without one, the run from the start (rule 37).
+  std::int64_t find_window(Record& r, const Kind& kind, std::int64_t limit, bool drop) {
+    const std::int64_t wanted = ceil_div(kind.window - 1, kind.block_size) + (drop ? 1 : 0);
+    std::int64_t length = limit / kind.block_size;
+    cut(r, kind, 0);
+    cut(r, kind, length);
+    std::int64_t run = 0;
+    bool found = false;
+    for (std::int64_t i = length - 1; i >= 0 && !found; --i) {
+      if (!find_at(r, kind, i)) {
+        run = 0;
+        continue;
+      }
+      const std::int64_t end = (drop ? i : i + 1) * kind.block_size;
+      if (run == 0 && end % settings_.unit != 0) continue;
+      put(r, kind, i);
+      if (++run >= wanted) {
+        length = i + run;
+        found = true;
+      }
+    }
+    if (!found) length = run;
+    const auto align = [&] {
+      while (length * kind.block_size % settings_.unit != 0) --length;
+    };
+    if (!found) align();
+    if (drop && length > 0) {
+      --length;
+      align();
+    }
+    cut(r, kind, length);
+    return length * kind.block_size;
+  }
+
+  /// The longest prefix that every kind has: each shortens it for the next, until nothing changes (rule 38).
+  void find_common(Record& r, std::int64_t limit) {
+    at_index_.resize(settings_.groups.size());
+    std::int64_t hit = limit;
+    std::int64_t longest = 0;
+    std::vector<std::int64_t> full_hit(kinds_.size(), -1);
+    std::vector<bool> dropped(kinds_.size(), false);
+    const bool one_pass = kinds_.size() == 1 || (kinds_.size() == 2 && kinds_.front().window == 0);
+    for (;;) {
+      std::int64_t current = hit;
+      for (std::size_t k = 0; k < kinds_.size(); ++k) {
+        const Kind& kind = kinds_[k];
+        if (full_hit[k] >= 0) {  // cached runs from the start only get shorter with the limit
+          current = std::min(current, full_hit[k]);
+          continue;
+        }
+        const bool drop = settings_.drop_last_block && !dropped[k];
+        // With several kinds the block that will be dropped may lie beyond the limit.
+        const std::int64_t reach = drop && kinds_.size() > 1 ? current + kind.block_size : current;
+        const std::int64_t length = kind.window == 0 ? find_full(r, kind, reach, drop) : find_window(r, kind, reach, drop);
+        if (drop) {
+          dropped[k] = true;
+        } else if (length < current) {
+          std::fill(dropped.begin(), dropped.end(), false);
+        }
+        if (kind.window == 0) full_hit[k] = length;
+        current = length;
+        longest = std::max(longest, current);
+      }
+      const bool settled = current >= hit || one_pass;
+      hit = std::min(hit, current);
+      if (settled) break;
+    }
+    for (const Kind& kind : kinds_) {
+      if (kind.window == 0) cut(r, kind, hit / kind.block_size);
+    }
+    r.hit = hit;
+    if (settings_.keep_junctions && kinds_.size() > 1 && longest > hit) r.junction = longest;
+  }
+
+  // ---- Committing
+
+  void commit(Record& r, std::int64_t shareable) {
+    if (!settings_.caching) return;
+    if (settings_.groups.size() > 1 && settings_.commit_whole_units) shareable = shareable / settings_.unit * settings_.unit;
+    for (std::size_t g = 0; g < r.groups.size(); ++g) {
+      GroupTable& table = r.groups[g];
+      const KvGroup& group = settings_.groups[g];
+      const std::int64_t full = std::min(shareable / group.block_size, static_cast<std::int64_t>(table.blocks.size()));
+      for (; table.committed < full; ++table.committed) {
+        const BlockId id = table.blocks[static_cast<std::size_t>(table.committed)];
+        if (id == kNullBlock || !kept(r, group, table.committed)) continue;
+        pool_.enter(key(r, group.block_size, table.committed, g), id);
+      }
+    }
+  }
+
+  /// Whether a block of a window group can ever serve a hit under the retention in force (rule 40).
+  [[nodiscard]] bool kept(const Record& r, const KvGroup& group, std::int64_t index) const {
+    if (group.window == 0) return true;
+    const std::int64_t need = ceil_div(group.window - 1, group.block_size) + (settings_.drop_last_block ? 1 : 0);
+    const std::int64_t shift = settings_.drop_last_block ? 1 : 0;
+    const std::int64_t segment = settings_.retention_interval.value_or(settings_.unit);
+    if (segment > 0) {
+      const std::int64_t blocks = segment / group.block_size;
+      if (need >= blocks) return true;
+      if (index >= shift && (index - shift) % blocks >= blocks - need) return true;
+    }
+    if (!settings_.retention_interval) return false;
+    const auto before = [&](std::int64_t boundary) {
+      const std::int64_t end = boundary / settings_.unit * settings_.unit / group.block_size + shift;
+      return index >= end - need && index < end;
+    };
+    if (r.junction > 0 && before(r.junction)) return true;
+    if (!settings_.drop_last_block) return before(r.prompt - 1);
+    const std::int64_t unit = settings_.unit;
+    return before(std::max<std::int64_t>(0, (r.prompt - 1) / unit * unit - unit)) ||
+           before(std::max<std::int64_t>(0, r.prompt / unit * unit - unit));
+  }
+
+  CachedBlocksSettings settings_;
+  BlockPool pool_;
+  std::vector<Kind> kinds_;  // full ones first
+  std::vector<Record> records_;
+  std::vector<std::uint32_t> unused_;
+  std::vector<BlockId> freed_;
+  std::vector<BlockId> at_index_;  // by group
+};
+
+}  // namespace
+
+std::unique_ptr<BlockAllocator> make_cached_blocks(const CachedBlocksSettings& settings, const PoolSize& size) {
+  KVCAST_CHECK(!settings.groups.empty());
+  for (const KvGroup& group : settings.groups) {
+    KVCAST_CHECK(group.block_size % settings.hash_unit == 0);
+    KVCAST_CHECK(settings.unit % group.block_size == 0);
+  }
+  return std::make_unique<CachedBlocks>(settings, size.blocks);
+}
+
+}  // namespace kvcast
