@@ -24,6 +24,9 @@ void write_table(std::FILE* out, const Forecast& forecast, bool color);
 /// Result JSON, keys as `vllm bench serve` writes them; ends with a newline.
 [[nodiscard]] std::string to_json(const Forecast& forecast);
 
+/// The numbers of to_json() as CSV: a header and one row, nested keys with a dot ("kv.usage_mean"), unknown numbers empty.
+[[nodiscard]] std::string to_csv(const Forecast& forecast);
+
 /// One HTML file below 1 MB: no script, no outside address, light and dark, printable.
 [[nodiscard]] std::string to_html(const Forecast& forecast);
 

@@ -193,6 +193,10 @@ class LineParser {
     if (!keys_.saw(kInputTokens) && segments_total_ == 0)
       json_.fail("\"input_tokens\" or \"input\" is missing");
     if (!keys_.saw(kInputTokens)) line.request.input = Tokens{segments_total_};
+    // Whoever repeats the answer repeats the prompt before it: an answer after unknown content is never found
+    // again.
+    RequestDetails& details = *line.request.details;
+    if (!details.content.empty()) details.output_segment = output_segment(details.name);
     if (segments_total_ != 0 && segments_total_ != line.request.input.value) {
       json_.fail("input_tokens is " + std::to_string(line.request.input.value) +
                  ", but the segments of input have " + std::to_string(segments_total_));

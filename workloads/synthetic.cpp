@@ -140,6 +140,7 @@ class SyntheticSessions final : public ChainSource {
     request.output = Tokens{session.turns[turn].lengths.output};
     if (spec_.max > 0) clip(request, spec_.max);
     session.turns[turn].name = std::to_string(to_number(id));
+    request.details->output_segment = output_segment(session.turns[turn].name);
     if (turn + 1 < session.turns.size()) {
       add_child(node + 1, node, session.turns[turn + 1].think);
     } else {

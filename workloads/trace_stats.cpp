@@ -24,7 +24,8 @@ class SeenPrefixes {
       if (all_shared) shared += std::min(seen, segment.length.value);
       all_shared = all_shared && seen >= segment.length.value;
     }
-    static_cast<void>(see(chain, {output_segment(request_name(request)), request.output}));
+    const std::uint64_t answer = request.details->output_segment;
+    if (answer != 0) static_cast<void>(see(chain, {answer, request.output}));
     return shared;
   }
 

@@ -139,7 +139,7 @@ void Replica::note_plan(FineInstant now) {
   for (const Batch::Dissolved& member : batch_.dissolved()) {
     if (member.stepped && !member.in_flight) track(member.seq).last_token = group_last_end_;
   }
-  if (!batch_.dissolved().empty()) cohorts_.clear();
+  if (!batch_.dissolved().empty() && flights_.empty()) cohorts_.clear();
   for (const Batch::Preemption& preemption : batch_.preempted()) {
     ++record().preemptions;
     ++track(preemption.seq).preemptions;
@@ -228,6 +228,7 @@ void Replica::keep_steps_from(std::int64_t done) {
   StepRun part = run;
   part.steps = done;
   recorder_.ran(part);
+  record().steps.grouped += done;
   record_group_gaps(part, batch_.flights().front().group_members);
   batch_.extend(done);
   recorder_.blocks_used(batch_.blocks_used());
@@ -247,7 +248,10 @@ void Replica::take_output() {
   recorder_.ran(flight.run);
   recorder_.blocks_used(batch_.blocks_used());
   Batch::Flight& output = batch_.settle();
-  if (output.group_members > 0) record_group_gaps(flight.run, output.group_members);
+  if (output.group_members > 0) {
+    record_group_gaps(flight.run, output.group_members);
+    record().steps.grouped += flight.run.steps;
+  }
   std::int64_t joined = 0;
   for (const Batch::Emission& emission : output.emissions) {
     const Chunk& chunk = output.chunks[emission.chunk];
@@ -280,7 +284,7 @@ void Replica::take_output() {
 void Replica::update_cohorts(FineInstant end, const Batch::Flight& output, std::int64_t joined) {
   const bool group_ran = output.group_members > 0;
   if (group_ran) group_last_end_ = end;
-  if (!batch_.groups_decodes() || !output.orphans.empty()) return cohorts_.clear();
+  if (!batch_.groups_decodes() || output.dissolved) return cohorts_.clear();
   joined -= static_cast<std::int64_t>(output.ended.size()) - output.group_ended;  // their first token was their last
   if (group_ran) {
     cohorts_.assign(1, {end, output.group_members - output.group_ended + joined});
@@ -383,6 +387,7 @@ std::int64_t Replica::stop_run(FineInstant cutoff) {
                                            [](const Batch::Flight& flight) { return flight.group_members > 0; });
   const std::int64_t ended = flights_.size() == 1 ? run.ended_by(cutoff) : 0;
   if (run.steps == 1 || flights_.size() == 2) return group_flights;
+  scrape(run.begin + run.elapsed(ended));
   const std::int64_t planned_at_end = run.begin + run.elapsed(ended) < cutoff ? 1 : 0;
   if (!engine_.batch.asynchronous) {
     if (ended == 0) return group_flights;

@@ -331,7 +331,7 @@ class CachedBlocks final : public BlockAllocator {
 
   /// Whether a block of a window group can ever serve a hit under the retention in force (rule 40).
   [[nodiscard]] bool kept(const Record& r, const KvGroup& group, std::int64_t index) const {
-    if (group.window == 0) return true;
+    if (group.window == 0 || settings_.keep_all_window_blocks) return true;
     const std::int64_t need = ceil_div(group.window - 1, group.block_size) + (settings_.drop_last_block ? 1 : 0);
     const std::int64_t shift = settings_.drop_last_block ? 1 : 0;
     const std::int64_t segment = settings_.retention_interval.value_or(settings_.unit);

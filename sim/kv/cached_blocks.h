@@ -25,6 +25,7 @@ struct CachedBlocksSettings {
   std::int64_t hash_unit = 16;  // greatest common divisor: prefixes are hashed in these steps
   /// Which blocks of window groups are kept for later hits: none: all that a hit can use; 0: the last window of a prompt; n: also every n tokens.
   std::optional<std::int64_t> retention_interval = 0;
+  bool keep_all_window_blocks = false;  // whether a hit can use them or not (before 0.24)
   bool drop_last_block = false;      // a hit loses its last block (EAGLE recomputes it)
   bool commit_whole_units = true;    // several groups: only whole units become findable (rule 39)
   bool keep_junctions = true;        // rule 41

@@ -41,6 +41,8 @@ auto find(const List& list, const std::string& what, const std::string& name) {
 }  // namespace
 
 bool slo_met(const Forecast& forecast) {
+  if (forecast.slo.empty()) return true;
+  if (forecast.metrics.stuck) return false;  // whatever ended before the hang, the rest never does
   return std::all_of(forecast.slo.begin(), forecast.slo.end(), [](const SloTerm& term) { return term.met; });
 }
 

@@ -76,7 +76,7 @@ struct Forecast {
   std::string resolved;  // Config::dump() of the scenario in force
 };
 
-/// True where no SLO is set or every term of it is met.
+/// True where no SLO is set, or every term of it is met and the engine does not hang.
 [[nodiscard]] bool slo_met(const Forecast& forecast);
 
 /// How a run stands to one term: met when the statistic is at or below the limit and anything completed at

@@ -61,6 +61,7 @@ void RunRecord::merge(const RunRecord& other) {
   blocks_used_max += other.blocks_used_max;
 
   steps.steps += other.steps.steps;
+  steps.grouped += other.steps.grouped;
   steps.scheduled_tokens += other.steps.scheduled_tokens;
   steps.busy_fine += other.steps.busy_fine;
   steps.hbm_bytes += other.steps.hbm_bytes;

@@ -61,6 +61,7 @@ struct Timeline {
 /// Counters of one replica's steps.
 struct StepTotals {
   std::int64_t steps = 0;
+  std::int64_t grouped = 0;  // of them, taken by the decode group as a whole
   std::int64_t scheduled_tokens = 0;
   Int128 busy_fine = 0;  // in FineDuration units
   Int128 hbm_bytes = 0;

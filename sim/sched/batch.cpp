@@ -357,6 +357,7 @@ void Batch::dissolve_group() {
     }
     l.in_group = false;
   }
+  if (!flights_.empty()) flights_.back().dissolved = true;
   group_.clear();
   grown_until_ = committed_until_ = group_.clock();
   individuals_.clear();
@@ -377,6 +378,7 @@ void Batch::launch() {
   flight.chunks.assign(chunks_.begin(), chunks_.end());
   flight.emissions.clear();
   flight.ended.clear();
+  flight.dissolved = false;
   flight.orphans.clear();
   flight.drafted.clear();
   if (group_scheduled_) {

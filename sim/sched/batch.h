@@ -117,7 +117,8 @@ class Batch {
     std::vector<Chunk> chunks;
     std::vector<Emission> emissions;  // by chunks
     std::vector<Ended> ended;         // in order of admission
-    std::vector<SeqIndex> orphans;    // of its group members: those dissolved since
+    bool dissolved = false;           // the group has been dissolved since
+    std::vector<SeqIndex> orphans;    // those who were in the group with this step
     std::vector<Drafted> drafted;     // set by settle()
   };
 

@@ -12,6 +12,7 @@ namespace kvcast {
 
 class Batch;
 class Config;
+struct BatchOptions;
 
 /// Release of the engine whose rules are in force: (0, 32) for vLLM 0.32.
 struct EngineVersion {
@@ -50,6 +51,9 @@ using SchedulerMaker = std::function<std::unique_ptr<Scheduler>()>;
 SchedulerMaker make_static(Config& engine, const EngineDefaults& defaults);
 SchedulerMaker make_continuous(Config& engine, const EngineDefaults& defaults);
 SchedulerMaker make_vllm_v1(Config& engine, const EngineDefaults& defaults);
+
+/// What a version of vLLM's v1 scheduler asks of the batch.
+[[nodiscard]] BatchOptions vllm_batch_rules(EngineVersion version);
 
 using SchedulerCatalog = Catalog<SchedulerMaker (*)(Config&, const EngineDefaults&)>;
 [[nodiscard]] const SchedulerCatalog& scheduler_catalog();

@@ -103,6 +103,16 @@ class VllmV1 final : public Scheduler {
 
 }  // namespace
 
+BatchOptions vllm_batch_rules(EngineVersion version) {
+  BatchOptions options;
+  options.windows_wait_for_output = version >= EngineVersion{0, 32};
+  options.skips_after_early_victim = version < EngineVersion{0, 32};
+  options.cuts_drafts_at_end = version < EngineVersion{0, 15};
+  options.keeps_drafts_on_preemption = version < EngineVersion{0, 15};
+  options.drafts_in_prefill = version < EngineVersion{0, 19};
+  return options;
+}
+
 SchedulerMaker make_vllm_v1(Config& engine, const EngineDefaults& defaults) {
   Parameters parameters{};
   const std::int64_t max_num_seqs = engine.get_int("max_num_seqs", {1, 1 << 20}, defaults.max_num_seqs);

@@ -7,9 +7,6 @@
 
 #include "sim/base/catalog.h"
 
-namespace kvcast {
-}
-
 namespace kvcast::sglang {
 
 /// What a policy may see of a node. Moments are counts of the tree's own clock.

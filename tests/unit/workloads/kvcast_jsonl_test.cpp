@@ -59,6 +59,7 @@ BOOST_AUTO_TEST_CASE(every_key_arrives) {
   BOOST_TEST(second.input.value == 664);
   BOOST_TEST(second.details->content[0].segment == first.details->content[0].segment);
   BOOST_TEST(second.details->content[1].segment == output_segment("a7"));
+  BOOST_TEST(first.details->output_segment == output_segment("a7"));
   BOOST_TEST(second.tenant == tenant_number("acme"));
   BOOST_TEST(second.tenant != 0U);
 }

@@ -217,6 +217,7 @@ BOOST_AUTO_TEST_CASE(sessions_carry_their_conversation) {
              boost::test_tools::per_element());
   BOOST_TEST(second_turn.details->content[1].segment == first.details->content[1].segment);
   BOOST_TEST(second_turn.details->content[2].segment == output_segment(request_name(first)));
+  BOOST_TEST(second_turn.details->content[2].segment == first.details->output_segment);
   BOOST_TEST(!source->next_arrival().has_value());
   source->finished(third_session.id, Instant{Duration{4'000'000'000}});
   BOOST_TEST(!source->next_arrival().has_value());
