@@ -100,6 +100,20 @@ void add_gpu(TextTable& table, const Forecast& forecast) {
   }
   table.line("Engine steps:", plain(metrics.steps),
              fmt::format("{:.1f} tokens a step on average", metrics.mean_batch_tokens));
+  if (!forecast.price) return;
+  const Price& price = *forecast.price;
+  table.line(fmt::format("Cost ({} per M output tokens):", price.currency),
+             two(cost_of_run(price, forecast).per_million_output_tokens),
+             fmt::format("{} a GPU and hour: {}", two(price.per_gpu_hour), price.source));
+}
+
+/// What was simulated, a line each.
+void add_head(TextTable& table, const Forecast& forecast) {
+  if (!forecast.title.empty()) table.paragraph(forecast.title, TextTable::kBold);
+  for (const std::string* text :
+       {&forecast.model, &forecast.gpu, &forecast.cluster, &forecast.engine, &forecast.workload}) {
+    if (!text->empty()) table.paragraph(*text, TextTable::kPlain, 2);
+  }
 }
 
 void add_verdict(TextTable& table, const Forecast& forecast) {
@@ -108,6 +122,8 @@ void add_verdict(TextTable& table, const Forecast& forecast) {
   for (const std::string& note : forecast.notes) table.paragraph("note: " + note, TextTable::kPlain, 2);
   if (!forecast.calibrated)
     table.paragraph("uncalibrated: " + uncalibrated_text(forecast), TextTable::kWarn, 2);
+  for (const Assumption& assumption : forecast.assumptions)
+    table.paragraph("assumed: " + assumption.text, TextTable::kPlain, 2);
 }
 
 }  // namespace
@@ -121,7 +137,7 @@ bool color_wanted(std::FILE* out) {
 
 std::string to_table(const Forecast& forecast, bool color) {
   TextTable table(color);
-  if (!forecast.title.empty()) table.paragraph(forecast.title, TextTable::kBold);
+  add_head(table, forecast);
   add_throughput(table, forecast.metrics);
   add_latencies(table, forecast.metrics);
   add_kv(table, forecast);

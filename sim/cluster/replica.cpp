@@ -206,6 +206,7 @@ void Replica::complete() {
   KVCAST_CHECK(busy());
   scrape(event_);
   finished_.clear();
+  may_plan_ = true;
   StepRun& run = flights_.front().run;
   if (!engine_.batch.asynchronous) {
     batch_.extend(run.steps - 1);

@@ -287,6 +287,7 @@ std::int64_t Batch::repeatable_steps() const {
   if (growing_ != BlockAllocator::Growing::by_step) {
     return steps > 1 ? 1 + group_.steps_covered(1, steps - 1, allocator_.free()) : 1;
   }
+  if (waiting() > 0) return 1;  // a window that moves on frees blocks: somebody may get in
   while (steps > 1 && allocator_.growth_bound(group_.size(), steps) > allocator_.free()) steps /= 2;
   return steps;
 }

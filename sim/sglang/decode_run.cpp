@@ -35,7 +35,7 @@ std::int64_t Scheduler::repeats(const PlannedStep& step, std::int64_t most) cons
   std::int64_t n = 0;
   const std::int64_t a_page_each = page * batch;
   if (free > 2 * a_page_each) {  // whole rounds of `page` steps, each taking a page a request
-    const std::int64_t rounds = std::min((free - a_page_each) / a_page_each - 1, most / page);
+    const std::int64_t rounds = std::min((free - a_page_each) / a_page_each, most / page);
     n = rounds * page;
     free -= rounds * a_page_each;
   }

@@ -1,6 +1,7 @@
 #include "sim/sglang/scheduler.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "sim/base/error.h"
 
@@ -139,7 +140,7 @@ void Scheduler::admit_from_queue(PrefillAdder& adder, std::int64_t rows, SglangA
     const ReqIndex index = waiting_[k];
     Req& req = at(index);
     if (static_cast<std::int64_t>(adder.admitted().size()) >= rows) full_ = true;
-    if (full_ || (adder.input_spent())) break;
+    if (full_ || adder.input_spent()) break;
     RadixTree::Match prefix;
     if (pool_.tree() != nullptr) prefix = pool_.tree()->match(req.key(req.length() - 1));
     admission.tried = true;
@@ -305,6 +306,19 @@ SglangFinish Scheduler::end(ReqIndex index) {
   --rows_;
   if (!req.listed) retired_.push_back({index, planned_});
   return finish;
+}
+
+void Scheduler::check() const {
+  std::int64_t held = 0;
+  std::int64_t rows = 0;
+  for (std::size_t i = 0; i < reqs_.size(); ++i) {
+    if (!used_[i]) continue;
+    const Req& req = reqs_[i];
+    held += pool_.pages(req.kv) - req.shared;
+    rows += req.holds_row ? 1 : 0;
+  }
+  KVCAST_CHECK(rows == rows_);
+  KVCAST_CHECK(pool_.free() + pool_.evictable() + pool_.locked() + held == pool_.total());
 }
 
 }  // namespace kvcast::sglang
