@@ -188,7 +188,7 @@ void equalize_pages(std::vector<KvEntry>& entries) {
 using SpecKey = std::tuple<LayerKind, std::int64_t, std::int64_t, std::int64_t>;
 
 /// Buckets of layers with equal specs, in order of their first layer, cut into groups of about equal size.
-std::vector<KvGroup> make_groups(const std::vector<KvEntry>& entries) {
+std::vector<KvLayoutGroup> make_groups(const std::vector<KvEntry>& entries) {
   std::vector<std::vector<KvEntry>> buckets;
   std::map<SpecKey, std::size_t> where;
   for (const KvEntry& entry : entries) {
@@ -203,7 +203,7 @@ std::vector<KvGroup> make_groups(const std::vector<KvEntry>& entries) {
     largest = std::max(largest, bucket.size());
   }
   const std::size_t size = 2 * largest < 3 * smallest ? largest : smallest;
-  std::vector<KvGroup> groups;
+  std::vector<KvLayoutGroup> groups;
   for (const auto& bucket : buckets) {
     const std::size_t count = (bucket.size() + size - 1) / size;
     KVCAST_CHECK(count > 0);
@@ -220,7 +220,7 @@ std::vector<KvGroup> make_groups(const std::vector<KvEntry>& entries) {
 /// Bytes of one block on the ranks of one stage: any group may own it.
 std::int64_t stage_block_bytes(const KvLayout& layout, bool uniform, std::int64_t begin, std::int64_t end) {
   std::int64_t bytes = 0;
-  for (const KvGroup& group : layout.groups) {
+  for (const KvLayoutGroup& group : layout.groups) {
     std::int64_t sum = 0, held = 0;
     for (const KvEntry& entry : group.entries) {
       if (entry.layer < begin || entry.layer >= end) continue;
@@ -255,7 +255,7 @@ void sum_rank(const ModelSpec& model, const KvOptions& options, std::int64_t beg
 
 }  // namespace
 
-std::int64_t KvGroup::page_bytes_max() const {
+std::int64_t KvLayoutGroup::page_bytes_max() const {
   std::int64_t page = 0;
   for (const KvEntry& entry : entries) page = std::max(page, entry.page_bytes);
   return page;
@@ -336,12 +336,12 @@ KvLayout make_kv_layout(const ModelSpec& model, const KvOptions& options) {
     equalize_pages(entries);
     layout.groups = make_groups(entries);
   }
-  for (KvGroup& group : layout.groups) {
+  for (KvLayoutGroup& group : layout.groups) {
     if (group.kind == LayerKind::recurrent && !options.prefix_caching)
       group.block_size = options.max_model_len;
   }
   layout.block_size = layout.groups[0].block_size;
-  for (const KvGroup& group : layout.groups)
+  for (const KvLayoutGroup& group : layout.groups)
     layout.block_size = std::min(layout.block_size, group.block_size);
   for (std::int64_t stage = 0; stage < options.pipeline_parallel; ++stage) {
     const auto [begin, end] = stage_layers(model, options.pipeline_parallel, stage);
@@ -358,7 +358,7 @@ KvLayout make_kv_layout(const ModelSpec& model, const KvOptions& options) {
   return layout;
 }
 
-std::int64_t group_blocks(const KvGroup& group, const KvOptions& options, std::int64_t tokens) {
+std::int64_t group_blocks(const KvLayoutGroup& group, const KvOptions& options, std::int64_t tokens) {
   const std::int64_t flight = options.in_flight_tokens;
   switch (group.kind) {
     case LayerKind::recurrent:
@@ -379,7 +379,7 @@ std::int64_t group_blocks(const KvGroup& group, const KvOptions& options, std::i
 
 std::int64_t request_blocks(const KvLayout& layout, const KvOptions& options, std::int64_t tokens) {
   std::int64_t blocks = 0;
-  for (const KvGroup& group : layout.groups) blocks += group_blocks(group, options, tokens);
+  for (const KvLayoutGroup& group : layout.groups) blocks += group_blocks(group, options, tokens);
   return blocks;
 }
 

@@ -67,7 +67,7 @@ void check_context_parallel(const ModelSpec& model, const MemoryOptions& options
 }
 
 void fill_groups(const KvLayout& layout, const KvOptions& kv, std::int64_t max_model_len, KvReport& report) {
-  for (const KvGroup& group : layout.groups) {
+  for (const KvLayoutGroup& group : layout.groups) {
     KvGroupReport entry;
     entry.kind = std::string(to_string(group.kind));
     entry.layers = static_cast<std::int64_t>(group.entries.size());

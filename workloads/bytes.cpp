@@ -49,8 +49,7 @@ class MemoryBytes final : public ByteSource {
  public:
   explicit MemoryBytes(std::shared_ptr<const std::string> bytes) : bytes_(std::move(bytes)) {}
   std::size_t read(char* to, std::size_t size) override {
-    const std::size_t count = std::min(size, bytes_->size() - at_);
-    std::memcpy(to, bytes_->data() + at_, count);
+    const std::size_t count = bytes_->copy(to, size, at_);
     at_ += count;
     return count;
   }
@@ -200,7 +199,7 @@ TraceFile file_on_disk(const std::string& path) {
   return {path, [path] { return decompressed(path, std::make_unique<FileBytes>(path)); }};
 }
 
-TraceFile file_in_memory(std::string name, std::string bytes) {
+TraceFile file_in_memory(const std::string& name, std::string bytes) {
   auto shared = std::make_shared<const std::string>(std::move(bytes));
   return {name, [name, shared] { return decompressed(name, std::make_unique<MemoryBytes>(shared)); }};
 }

@@ -28,7 +28,7 @@ struct TraceFile {
 [[nodiscard]] TraceFile file_on_disk(const std::string& path);
 
 /// The same from memory: for tests and fuzzers.
-[[nodiscard]] TraceFile file_in_memory(std::string name, std::string bytes);
+[[nodiscard]] TraceFile file_in_memory(const std::string& name, std::string bytes);
 
 /// The first bytes of a file (decompressed), at most `size`.
 [[nodiscard]] std::string head_of(const TraceFile& file, std::size_t size);

@@ -40,6 +40,7 @@ std::vector<TraceFile> InputFiles::open_all(const std::string& path) {
   std::sort(names.begin(), names.end());
   if (names.empty()) throw InputError(found + ": a folder without files", ExitCode::bad_data);
   std::vector<TraceFile> files;
+  files.reserve(names.size());
   for (const std::string& name : names) files.push_back(open((fs::path(path) / name).string()));
   return files;
 }

@@ -14,9 +14,7 @@
 namespace kvcast {
 namespace {
 
-std::int64_t rounded(double tokens) {
-  return std::clamp<std::int64_t>(static_cast<std::int64_t>(tokens + 0.5), 1, kTokensMax);
-}
+std::int64_t rounded(double tokens) { return std::clamp<std::int64_t>(std::llround(tokens), 1, kTokensMax); }
 
 template <class... Cases>
 struct Overloaded : Cases... {

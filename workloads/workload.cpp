@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "sim/base/error.h"
 #include "workloads/inputs.h"
 #include "workloads/modifiers.h"
@@ -24,7 +26,7 @@ struct Base {
 
 constexpr double kSecondsMax = 3e8;
 
-Duration seconds(double s) { return Duration{static_cast<std::int64_t>(s * 1e9 + 0.5)}; }
+Duration seconds(double s) { return Duration{std::llround(s * 1e9)}; }
 
 TraceChanges read_changes(Config& config, std::string& description) {
   TraceChanges changes;

@@ -55,6 +55,21 @@ ExitCode run_parsed(const CLI::App& app, const std::vector<Command>& commands) {
   throw InputError(fmt::format("{} needs a command (known: {}); see {} --help", full_name(app), fmt::join(command_names(commands), ", "), full_name(app)));
 }
 
+/// One argument as a POSIX shell reads it back.
+std::string shell_word(const std::string& text) {
+  constexpr const char* kSafe = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";
+  if (!text.empty() && text.find_first_not_of(kSafe) == std::string::npos) return text;
+  std::string word = "'";
+  for (const char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return word + "'";
+}
+
+std::string command_text(int argc, const char* const* argv) {
+  std::string text = "kvcast";
+  for (int i = 1; i < argc; ++i) text += " " + shell_word(argv[i]);
+  return text;
+}
+
 void keep_extras(CLI::App& app) {
   app.allow_extras();
   for (CLI::App* child : app.get_subcommands([](CLI::App*) { return true; })) keep_extras(*child);
@@ -68,7 +83,7 @@ ExitCode run_command_line(int argc, const char* const* argv) {
   root.get_formatter()->column_width(36);
   root.footer("Results go to standard output, messages to standard error.\n"
               "Exit codes: 0 fine; 1 the SLO is not met; 2 wrong usage or scenario; 3 does not fit; 4 bad input data; 130 interrupted.");
-  const std::vector<Command> commands = {add_simulate(root), add_memory(root), add_trace(root), add_list(root)};
+  const std::vector<Command> commands = {add_simulate(root, command_text(argc, argv)), add_memory(root), add_trace(root), add_list(root)};
   keep_extras(root);
   try {
     root.parse(argc, argv);

@@ -21,7 +21,8 @@ struct Command {
   std::vector<Command> children;  // commands of its own (trace stats, ...); then run is not called
 };
 
-[[nodiscard]] Command add_simulate(CLI::App& root);
+/// \param command the command line as the user would type it, for the HTML report
+[[nodiscard]] Command add_simulate(CLI::App& root, const std::string& command);
 [[nodiscard]] Command add_memory(CLI::App& root);
 [[nodiscard]] Command add_trace(CLI::App& root);
 [[nodiscard]] Command add_list(CLI::App& root);

@@ -156,8 +156,9 @@ ExitCode simulate(const Options& options) {
 
 }  // namespace
 
-Command add_simulate(CLI::App& root) {
+Command add_simulate(CLI::App& root, const std::string& command) {
   auto options = std::make_shared<Options>();
+  options->command = command;
   CLI::App* app = root.add_subcommand("simulate", "Run one scenario: latency, throughput, KV use, and whether the SLO is met");
   app->add_option("scenario", options->scenario, "Scenario file, or a built-in one of kvcast list scenarios (default: default)")->type_name("FILE");
   app->add_option("--set", options->settings, "Change a value, as path=value: --set engine.block_size=32 (repeatable)")->type_name("A.B=C")->expected(1)->take_all();

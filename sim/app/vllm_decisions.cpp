@@ -127,9 +127,6 @@ AllocatorMaker allocator_of(const Json& h, EngineVersion version) {
   settings.commit_whole_units = version >= EngineVersion{0, 24};
   settings.keep_junctions = version >= EngineVersion{0, 32};
   settings.free_order = version >= EngineVersion{0, 24} ? FreeOrder::split_by_key : FreeOrder::all_behind;
-  const bool plain = !settings.caching && settings.groups.size() == 1 && settings.groups.front().window == 0;
-  Config none = Config::empty("header");
-  if (plain) return make_paged(none);
   if (!settings.caching) {  // hits play no part, and the units of hits need not divide
     settings.unit = settings.groups.front().block_size;
     settings.hash_unit = 1;
@@ -138,7 +135,8 @@ AllocatorMaker allocator_of(const Json& h, EngineVersion version) {
       if (settings.unit % group.block_size != 0) settings.unit *= group.block_size;
     }
   }
-  return [settings](const PoolSize& size) { return make_cached_blocks(settings, size); };
+  Config none = Config::empty("header");
+  return make_paged(none, settings);
 }
 
 ClusterSetup setup_of(const Log& log, const Speculation* speculation, StepPath path) {

@@ -233,6 +233,7 @@ void Replica::keep_steps_from(std::int64_t done) {
   record_group_gaps(part, batch_.flights().front().group_members);
   batch_.extend(done);
   recorder_.blocks_used(batch_.blocks_used());
+  recorder_.blocks_used(batch_.blocks_used_in_runs());
   group_last_end_ = part.end();
   cohorts_.assign(1, {part.end(), batch_.flights().front().group_members});
   preemptions_in_vain_ = 0;
@@ -247,7 +248,7 @@ void Replica::take_output() {
   Flight& flight = flights_.front();
   const FineInstant end = flight.run.end();
   recorder_.ran(flight.run);
-  recorder_.blocks_used(batch_.blocks_used());
+  recorder_.blocks_used(std::max(batch_.blocks_used(), batch_.blocks_used_in_runs()));
   Batch::Flight& output = batch_.settle();
   if (output.group_members > 0) {
     record_group_gaps(flight.run, output.group_members);

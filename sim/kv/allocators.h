@@ -5,16 +5,18 @@
 
 #include "sim/base/catalog.h"
 #include "sim/kv/block_allocator.h"
+#include "sim/kv/cached_blocks.h"
 
 namespace kvcast {
 
-AllocatorMaker make_paged(Config& engine);
-AllocatorMaker make_contiguous(Config& engine);
+/// \param layers how the engine's layers share blocks, and whether prefixes are cached
+AllocatorMaker make_paged(Config& engine, const CachedBlocksSettings& layers);
+AllocatorMaker make_contiguous(Config& engine, const CachedBlocksSettings& layers);
 
 /// For engine.enable_kv_cache: false; not in the catalogue.
 std::unique_ptr<BlockAllocator> make_unlimited();
 
-using AllocatorCatalog = Catalog<AllocatorMaker (*)(Config&)>;
+using AllocatorCatalog = Catalog<AllocatorMaker (*)(Config&, const CachedBlocksSettings&)>;
 [[nodiscard]] const AllocatorCatalog& allocator_catalog();
 
 }  // namespace kvcast

@@ -17,7 +17,9 @@ struct BlockTable {
   Tokens limit;              // the most tokens the sequence may ever hold
   Blocks blocks;             // held; kept by allocators that count
   std::int64_t offset = -1;  // contiguous: first slot of the region
-  std::uint32_t handle = 0;  // of the allocator's own record, where it knows blocks by name
+  std::uint32_t handle = kUnopened;  // of the allocator's own record, where it knows blocks by name
+
+  static constexpr std::uint32_t kUnopened = ~std::uint32_t{0};
 };
 
 /// What the tokens of a sequence are, so that equal prefixes can be found: runs of (segment, length) for the prompt, one segment for the output.

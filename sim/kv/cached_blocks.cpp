@@ -90,7 +90,7 @@ class CachedBlocks final : public BlockAllocator {
   }
 
   [[nodiscard]] Blocks needed(const BlockTable& table, Tokens slots) const override {
-    return needed(records_[table.handle], slots.value, false);
+    return table.handle == BlockTable::kUnopened ? needed_by_anybody(slots.value) : needed(records_[table.handle], slots.value, false);
   }
   [[nodiscard]] Blocks needed_whole(const BlockTable& table, Tokens known) const override {
     return needed(records_[table.handle], known.value, true);
@@ -162,6 +162,13 @@ class CachedBlocks final : public BlockAllocator {
         if (id != kNullBlock && pool_.unused(id)) ++sum;  // leaves the free queue when it is taken
       }
     }
+    return Blocks{sum};
+  }
+
+  /// By a sequence that holds nothing and finds nothing.
+  [[nodiscard]] Blocks needed_by_anybody(std::int64_t slots) const {
+    std::int64_t sum = 0;
+    for (const KvGroup& group : settings_.groups) sum += ceil_div(slots, group.block_size);
     return Blocks{sum};
   }
 

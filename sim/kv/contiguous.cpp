@@ -81,7 +81,8 @@ class Contiguous final : public BlockAllocator {
 
 }  // namespace
 
-AllocatorMaker make_contiguous(Config& /*engine*/) {
+AllocatorMaker make_contiguous(Config& engine, const CachedBlocksSettings& layers) {
+  if (layers.caching) engine.fail("enable_prefix_caching", "needs allocator paged: contiguous regions cannot be shared");
   return [](const PoolSize& size) { return std::make_unique<Contiguous>(size); };
 }
 

@@ -146,7 +146,7 @@ bool Batch::schedule_grouped(Tokens cap) {
 
   group_scheduled_ = true;
   budget_ = left;
-  grow_group_until(group_.clock() + 1);
+  grow_group_until(group_.clock() + 1, false);
   for (const SeqIndex seq : individuals_) {
     const Tokens n = std::min(wanted(seq, cap), budget_);
     if (n == Tokens{0}) continue;
@@ -292,7 +292,7 @@ std::int64_t Batch::repeatable_steps() const {
   return steps;
 }
 
-void Batch::grow_group_until(std::int64_t clock) {
+void Batch::grow_group_until(std::int64_t clock, bool in_run) {
   if (growing_ == BlockAllocator::Growing::by_blocks) {
     allocator_.take(group_.blocks_taken(grown_until_ - group_.clock(), clock - grown_until_));
     grown_until_ = clock;
@@ -301,6 +301,7 @@ void Batch::grow_group_until(std::int64_t clock) {
   for (; grown_until_ < clock; ++grown_until_) {
     if (!grows_by_name(allocator_)) continue;
     for (const DecodeGroup::Named& member : group_.named(grown_until_)) grow_member(member.seq, grown_until_);
+    if (in_run) used_in_runs_ = std::max(used_in_runs_, blocks_used());
     if (growing_ == BlockAllocator::Growing::by_step || options_.asynchronous) continue;
     for (const DecodeGroup::Named& member : group_.named(grown_until_ + 1)) grow_member(member.seq, grown_until_);  // these fill a block
   }
@@ -437,7 +438,7 @@ void Batch::end_in_group(Flight& flight) {
   }
 }
 
-void Batch::take_blocks(std::int64_t more) { grow_group_until(std::max(grown_until_, group_.clock() + more)); }
+void Batch::take_blocks(std::int64_t more) { grow_group_until(std::max(grown_until_, group_.clock() + more), true); }
 
 void Batch::extend(std::int64_t more) {
   if (more == 0) return;
@@ -518,15 +519,11 @@ void Batch::retire() {
     Sequence& s = at(end.seq);
     if (link(end.seq).is_running) {
       unlink(end.seq);
-      if (options_.holds_finished) {
-        held_.push_back(s.table);
-      } else {
-        allocator_.release(s.table);
-      }
+      held_.push_back(s.table);
     } else {
       order_.remove(end.seq);
+      allocator_.close(s.table);
     }
-    allocator_.close(s.table);
     std::erase(last_steps_, end.seq);
     if (options_.speculation != nullptr) std::erase(individuals_, end.seq);
     link(end.seq).used = false;
@@ -534,8 +531,11 @@ void Batch::retire() {
   }
   spare_flights_.push_back(std::move(flight));
   flights_.pop_front();
-  if (running_ > 0) return;
-  for (BlockTable& table : held_) allocator_.release(table);
+  if (options_.holds_finished && running_ > 0) return;
+  for (BlockTable& table : held_) {
+    allocator_.release(table);
+    allocator_.close(table);
+  }
   held_.clear();
 }
 

@@ -130,6 +130,8 @@ class Batch {
   [[nodiscard]] bool step_empty() const { return chunks_.empty() && !group_scheduled_; }
   [[nodiscard]] StepShape step_shape() const;
   [[nodiscard]] Blocks blocks_used() const { return allocator_.total() - allocator_.free(); }
+  /// Most blocks in use at any plan of a step inside a run (windows free some on the way, so the last plan need not be the peak).
+  [[nodiscard]] Blocks blocks_used_in_runs() const { return used_in_runs_; }
   /// Tokens whose KV is held or being written.
   [[nodiscard]] std::int64_t tokens_resident() const;
   /// How many steps like the planned one the group can make before a member ends or a block may lack.
@@ -178,7 +180,7 @@ class Batch {
   [[nodiscard]] bool schedule_grouped(Tokens cap);
   [[nodiscard]] bool schedule_walking(Tokens cap);
   [[nodiscard]] bool grow_or_preempt(SeqIndex seq, Tokens n, bool& skip_next);
-  void grow_group_until(std::int64_t clock);
+  void grow_group_until(std::int64_t clock, bool in_run);
   void grow_member(SeqIndex seq, std::int64_t clock);
   void commit_group_until(std::int64_t clock);
   void dissolve_group();
@@ -206,10 +208,11 @@ class Batch {
   std::uint64_t next_admitted_no_ = 0;
   DecodeGroup group_;
   std::int64_t grown_until_ = 0;        // clock of the group up to which its members' blocks are taken
+  Blocks used_in_runs_;
   std::int64_t committed_until_ = 0;    // clock up to which full blocks of members are findable
   std::vector<SeqIndex> individuals_;   // running, not in the group, not in their last step, in order of admission
   std::vector<SeqIndex> last_steps_;    // running, in their last step
-  std::vector<BlockTable> held_;        // of finished sequences whose batch has not ended
+  std::vector<BlockTable> held_;        // of ended sequences, to be released
   std::vector<SeqIndex> passed_over_;
   std::deque<Flight> flights_;
   std::vector<Flight> spare_flights_;

@@ -126,7 +126,9 @@ StepRecord SglangEngine::recorded(const Flight& flight) const {
   StepRecord record;
   record.replica = id_;
   record.index = flight.step.number - 1;
-  record.begin = flight.begin.floor();
+  record.begin = flight.planned.floor();
+  record.device_begin = flight.begin.floor();
+  record.output_known = scheduler_.processed() - 1;
   for (const PlannedChunk& chunk : flight.step.chunks) {
     const Req& req = scheduler_.reqs()[to_index(chunk.req)];
     record.scheduled.push_back({req.id, chunk.now, chunk.there, chunk.there == req.shared});

@@ -84,6 +84,7 @@ struct SglangIdle {
   Instant at;
   std::int64_t available = 0;
   std::int64_t evictable = 0;
+  std::int64_t locked = 0;
 };
 
 /// Contract: in the order in which things happen. A run of equal decode steps may be told at once: `run` of them, of which `step` is the first and

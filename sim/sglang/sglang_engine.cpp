@@ -42,7 +42,7 @@ SglangEngine::SglangEngine(ReplicaId id, const ClusterSetup& setup, const StepTi
       timer_(timer),
       steps_(hooks.steps),
       scheduler_(settings_, pool_tokens(setup.engine), setup.engine.pool.block_size.value),
-      recorder_(id, setup, hooks) {
+      recorder_(id, setup, hooks, setup.engine.pool.blocks) {
   KVCAST_CHECK(steps_ == nullptr || path_ == StepPath::step_by_step);
 }
 
@@ -58,11 +58,7 @@ bool SglangEngine::enqueue(Request&& request) {
   Truth& t = truth(index);
   t = Truth{};
   t.end = end;
-  t.track.id = request.id;
-  t.track.arrival = request.arrival;
-  t.track.input = request.input;
-  t.track.priority = request.priority;
-  t.track.details = std::move(request.details);
+  t.track = recorder_.track_of(std::move(request));
   return true;
 }
 
@@ -109,7 +105,10 @@ std::optional<FineInstant> SglangEngine::plan(FineInstant now) {
     if (in_flight || (planned && !settings_.overlap_schedule)) break;  // the next moment is the end of the front
     if (planned) continue;                                             // the overlap loop plans a second one at once
     scheduler_.idle();
-    if (settings_.observer != nullptr) settings_.observer->on_idle({now.floor(), scheduler_.pool().free(), scheduler_.pool().evictable()});
+    if (settings_.observer != nullptr) {
+      const SglangState state = scheduler_.state();
+      settings_.observer->on_idle({now.floor(), state.available, state.evictable, state.locked});
+    }
     if (idled || scheduler_.waiting().empty()) return std::nullopt;
     idled = true;
   }
@@ -171,13 +170,7 @@ void SglangEngine::launch(PlannedStep&& step, FineInstant now) {
   flight.begin = front_ ? std::max(now, front_->end()) : now;
   flight.cost = cost_of(flight.step);
   for (const PlannedChunk& chunk : flight.step.chunks) {
-    Track& track = truth(chunk.req).track;
-    if (track.scheduled == kNever) {
-      track.cached = Tokens{chunk.there};
-      record().prefix_queried_tokens += track.input.value;
-      record().prefix_hit_tokens += chunk.there;
-    }
-    recorder_.scheduled(track, now);
+    recorder_.admitted(truth(chunk.req).track, now, Tokens{chunk.there});
   }
   if (steps_ != nullptr) flight.record = recorded(flight);
   if (settings_.observer != nullptr) settings_.observer->on_step(told(flight));

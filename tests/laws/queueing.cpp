@@ -113,7 +113,10 @@ Measured mean_wait(const StepTimer& timer, double mean_service_ns, double load, 
   defaults.max_model_len = setup.engine.max_model_len;
   setup.engine.scheduler = make_vllm_v1(engine, defaults);
   setup.engine.order = make_fcfs(engine);
-  setup.engine.allocator = make_paged(engine);
+  CachedBlocksSettings layers;
+  layers.groups = {KvGroup{}};
+  layers.caching = false;
+  setup.engine.allocator = make_paged(engine, layers);
   setup.engine.pool = {Blocks{10'000}, Tokens{16}};
   setup.router = make_round_robin(cluster);
   BatchMeans waits(count);

@@ -108,13 +108,18 @@ BOOST_AUTO_TEST_CASE(steps_never_overlap_and_pools_balance) {
       BOOST_REQUIRE(last_begin.count(replica) == 0 || step.begin >= last_begin[replica]);
       last_begin[replica] = step.begin;
       BOOST_REQUIRE(step.free_scheduled >= Blocks{0});
-      BOOST_REQUIRE(step.free_updated >= step.free_scheduled);
+      // Asynchronous: the next step has taken its blocks by the time this one gives back.
+      if (!random.setup.engine.batch.asynchronous) BOOST_REQUIRE(step.free_updated >= step.free_scheduled);
       BOOST_REQUIRE(static_cast<std::int64_t>(step.scheduled.size()) <= step.running);
       for (const RequestId id : step.preempted) computed[to_number(id)] = 0;
       for (const StepRecord::Entry& entry : step.scheduled) {
         BOOST_REQUIRE(entry.n >= 1);
-        // With a cache no token is computed twice or skipped; without, each step starts over.
-        BOOST_REQUIRE_EQUAL(entry.computed, random.setup.engine.enable_kv_cache ? computed[to_number(entry.id)] : 0);
+        // With a cache no token is computed twice or skipped, but for what a prefix cache gives on admission; without, each step starts over.
+        if (entry.admitted) {
+          BOOST_REQUIRE(entry.computed >= 0);
+        } else {
+          BOOST_REQUIRE_EQUAL(entry.computed, random.setup.engine.enable_kv_cache ? computed[to_number(entry.id)] : 0);
+        }
         computed[to_number(entry.id)] = entry.computed + entry.n;
       }
     }

@@ -6,6 +6,7 @@
 
 #include "sim/base/config.h"
 #include "sim/kv/allocators.h"
+#include "sim/sched/batch.h"
 #include "tests/support/sources.h"
 
 namespace kvcast::test {
@@ -37,6 +38,23 @@ const T& any_of(RandomStream& random, const std::vector<T>& values) {
   return values[static_cast<std::size_t>(random.integer(0, static_cast<std::int64_t>(values.size()) - 1))];
 }
 
+/// Prompts that begin with one of a few shared segments, and sometimes go on with the output of an earlier request.
+void random_content(RandomStream& random, Request& request) {
+  request.details = std::make_unique<RequestDetails>();
+  request.details->output_segment = 1'000'000 + to_number(request.id);
+  std::int64_t left = request.input.value;
+  const std::int64_t head = std::min(left, random.integer(0, 200));
+  if (head > 0) request.details->content.push_back({static_cast<std::uint64_t>(random.integer(1, 3)), Tokens{head}});
+  left -= head;
+  if (left > 0 && to_number(request.id) > 0 && random.uniform() < 0.3) {
+    const auto earlier = static_cast<std::uint64_t>(random.integer(0, static_cast<std::int64_t>(to_number(request.id)) - 1));
+    const std::int64_t part = random.integer(1, left);
+    request.details->content.push_back({1'000'000 + earlier, Tokens{part}});
+    left -= part;
+  }
+  if (left > 0) request.details->content.push_back({5'000'000 + to_number(request.id), Tokens{left}});
+}
+
 std::vector<Request> random_requests(RandomStream& random, Tokens max_model_len, double rate, std::int64_t count) {
   std::vector<Request> requests;
   Instant now = kStart;
@@ -53,9 +71,23 @@ std::vector<Request> random_requests(RandomStream& random, Tokens max_model_len,
     if (random.uniform() < 0.5) request.output_predicted = Tokens{random.integer(1, output_max)};
     request.priority = static_cast<std::int32_t>(random.integer(0, 3));
     if (random.uniform() < 0.02) request.input = max_model_len;
+    if (random.uniform() < 0.6) random_content(random, request);
     requests.push_back(std::move(request));
   }
   return requests;
+}
+
+/// Some groups with windows beside (or instead of) full attention, of equal or double block size.
+void random_windows(RandomStream& random, CachedBlocksSettings& layers) {
+  if (random.uniform() < 0.3) layers.groups.clear();
+  for (std::int64_t i = random.integer(1, 3); i > 0; --i) {
+    KvGroup group;
+    group.block_size = layers.hash_unit * any_of<std::int64_t>(random, {1, 1, 2});
+    group.window = random.integer(1, 200);
+    layers.groups.push_back(group);
+  }
+  for (const KvGroup& group : layers.groups) layers.unit = std::max(layers.unit, group.block_size);
+  if (random.uniform() < 0.5) layers.retention_interval.reset();
 }
 
 }  // namespace
@@ -85,9 +117,16 @@ RandomRun random_run(std::uint64_t seed, const Choice& choice) {
   Config config = Config::from_text(yaml, "law.yaml");
   engine.scheduler = scheduler_catalog().find(scheduler, "law").make(config, defaults);
   engine.order = queue_order_catalog().find(order, "law").make(config);
-  engine.allocator = allocator_catalog().find(allocator, "law").make(config);
   engine.reservation = random.uniform() < 0.5 ? Reservation::max_model_len : Reservation::max_tokens;
   const std::int64_t block_size = any_of<std::int64_t>(random, {1, 2, 7, 16, 64, 256});
+  CachedBlocksSettings layers;
+  layers.groups = {KvGroup{block_size, 0, std::nullopt}};
+  layers.unit = layers.hash_unit = block_size;
+  layers.caching = allocator == "paged" && random.uniform() < 0.5;
+  if (allocator == "paged" && scheduler == "vllm-v1" && random.uniform() < 0.4) random_windows(random, layers);
+  engine.allocator = allocator_catalog().find(allocator, "law").make(config, layers);
+  engine.batch = vllm_batch_rules(defaults.version);
+  engine.batch.asynchronous = scheduler == "vllm-v1" && random.uniform() < 0.5;
   // In quarters of the longest request: pools that cannot hold it, pools that press, pools that do not.
   const std::int64_t pool_tokens = engine.max_model_len.value * any_of<std::int64_t>(random, {1, 4, 8, 20, 240}) / 4 + random.integer(0, 50);
   engine.pool = {Blocks{ceil_div(pool_tokens, block_size)}, Tokens{block_size}};
@@ -108,8 +147,8 @@ RandomRun random_run(std::uint64_t seed, const Choice& choice) {
   run.closed_loop = random.uniform() < 0.25;
   run.source = run.closed_loop ? closed_loop_source(run.requests, random.integer(1, 40), Duration{random.integer(0, 3) * 100'000'000})
                                : list_source(run.requests);
-  run.text = fmt::format("seed {}: {} {} {} {} x{}, block {}, pool {}, max_model_len {}, KV {}, {} requests at {}/s{}\n{}", seed, scheduler,
-                         allocator, order, router, setup.replicas, block_size, engine.pool.blocks.value, engine.max_model_len.value, engine.enable_kv_cache,
+  run.text = fmt::format("seed {}: {} {} {} {} x{}, block {}, pool {}, max_model_len {}, KV {}, cached {}, groups {}, async {}, {} requests at {}/s{}\n{}", seed, scheduler,
+                         allocator, order, router, setup.replicas, block_size, engine.pool.blocks.value, engine.max_model_len.value, engine.enable_kv_cache, layers.caching, layers.groups.size(), engine.batch.asynchronous,
                          run.requests.size(), rate, run.closed_loop ? ", closed loop" : "", yaml);
   return run;
 }

@@ -15,6 +15,7 @@ Request copy(const Request& from) {
   request.output_predicted = from.output_predicted;
   request.priority = from.priority;
   request.tenant = from.tenant;
+  if (from.details != nullptr) request.details = std::make_unique<RequestDetails>(*from.details);
   return request;
 }
 

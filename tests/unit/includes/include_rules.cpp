@@ -25,6 +25,10 @@ const std::vector<FolderRule>& folder_rules() {
       {"sim/cluster/",
        {"sim/sched/", "sim/kv/", "sim/engine/", "sim/metrics/", "sim/base/", "sim/request.h",
         "sim/request_source.h", "sim/step_timer.h"}},
+      // An engine of its own beside cluster/'s replica: scheduler, radix cache and loop as SGLang has them.
+      {"sim/sglang/",
+       {"sim/cluster/", "sim/engine/", "sim/metrics/", "sim/base/", "sim/request.h", "sim/request_source.h",
+        "sim/step_timer.h"}},
       {"sim/plan/",
        {"sim/cluster/", "sim/metrics/", "sim/base/", "sim/request.h", "sim/request_source.h",
         "sim/step_timer.h"}},

@@ -10,9 +10,16 @@
 namespace kvcast {
 namespace {
 
+CachedBlocksSettings counted() {
+  CachedBlocksSettings layers;
+  layers.groups = {KvGroup{}};
+  layers.caching = false;
+  return layers;
+}
+
 std::unique_ptr<BlockAllocator> make(const std::string& name, std::int64_t blocks, std::int64_t block_size) {
   Config engine = Config::empty("engine");
-  return allocator_catalog().find(name, "test").make(engine)({Blocks{blocks}, Tokens{block_size}});
+  return allocator_catalog().find(name, "test").make(engine, counted())({Blocks{blocks}, Tokens{block_size}});
 }
 
 bool grow(BlockAllocator& pool, BlockTable& table, Tokens slots) {

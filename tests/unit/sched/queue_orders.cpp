@@ -63,7 +63,10 @@ BOOST_AUTO_TEST_CASE(sjf_goes_by_what_was_predicted) {
 /// vLLM: the largest (priority, arrival) gives way; of equals the one that was admitted first.
 BOOST_AUTO_TEST_CASE(priority_victim) {
   Config engine = Config::empty("engine");
-  const auto pool = make_paged(engine)({Blocks{100}, Tokens{16}});
+  CachedBlocksSettings layers;
+  layers.groups = {KvGroup{}};
+  layers.caching = false;
+  const auto pool = make_paged(engine, layers)({Blocks{100}, Tokens{16}});
   const auto order = make("priority");
   Batch batch(*pool, *order, {});
   batch.add(sequence(0, 10, 2, 5), Tokens{9}, Content{});
