@@ -15,85 +15,46 @@ namespace kvcast {
 namespace {
 
 constexpr std::int64_t kDefaultBlockSize = 16;
-constexpr std::int64_t kPeekedRequests = 1000;
 
-/// memory_report() with the scenario named in what the engine refuses outright.
-MemoryReport checked_report(const Scenario& scenario, const MemoryOptions& options) {
-  try {
-    return memory_report(*scenario.deployment.model, *scenario.deployment.gpu, options);
-  } catch (const InputError& error) {
-    throw InputError(scenario.path + ": " + error.what(), error.code());
-  }
-}
-
-/// Sized, or the reason why it cannot be.
-MemoryReport size_memory(const Scenario& scenario) {
-  const Deployment& deployment = scenario.deployment;
-  const bool pool_given = deployment.memory.num_gpu_blocks_override.has_value();
-  MemoryOptions options = deployment.memory;
-  options.num_gpu_blocks_override.reset();  // the GPU's own share is what an override is held against
-  MemoryReport report = checked_report(scenario, options);
-  if (report.status == MemoryStatus::ok || pool_given) return report;
-  if (!deployment.enable_kv_cache && report.available_kv_bytes > 0) return report;
-  throw InputError(fmt::format("{} does not fit: {}", describe_title(*deployment.model, *deployment.gpu, options.tensor_parallel_size), report.message),
+/// \throws InputError (infeasible) where the pool follows from the GPU and does not fit
+void check_fits(const Deployment& deployment) {
+  if (!deployment.report || deployment.memory.num_gpu_blocks_override) return;
+  const MemoryReport& report = *deployment.report;
+  if (report.status == MemoryStatus::ok) return;
+  if (!deployment.enable_kv_cache && report.available_kv_bytes > 0) return;
+  throw InputError(fmt::format("{} does not fit: {}", describe_title(*deployment.model, *deployment.gpu, deployment.memory.tensor_parallel_size),
+                               report.message),
                    ExitCode::infeasible);
 }
 
-/// Mean of input + output over the first requests, at least one block: how long "a request" is where layers keep unlike parts of it.
-std::int64_t typical_length(const WorkloadSetup& workload) {
-  const auto source = workload.make_source();
-  std::int64_t tokens = 0;
-  std::int64_t count = 0;
-  for (; count < kPeekedRequests && source->next_arrival(); ++count) {
-    const Request request = source->take();
-    tokens += request.input.value + request.output.value;
-  }
-  return count == 0 ? 0 : ceil_div(tokens, count);
+/// Every layer keeps every token.
+bool keeps_all(const KvReport& kv) {
+  return kv.bytes_per_token > 0 && std::all_of(kv.groups.begin(), kv.groups.end(), [](const KvGroupReport& group) {
+           return group.window == 0 && group.kind != "recurrent";
+         });
 }
 
-bool uniform_groups(const KvReport& kv) {
-  return std::all_of(kv.groups.begin(), kv.groups.end(), [&](const KvGroupReport& group) {
-    return group.kind != "recurrent" && group.window == 0 && group.block_size == kv.block_size;
-  });
+/// Blocks of the first group's size; groups draw from one pool.
+std::int64_t block_size_of(const Deployment& deployment) {
+  if (deployment.report && deployment.report->kv.block_size > 0) return deployment.report->kv.block_size;
+  return deployment.memory.block_size > 0 ? deployment.memory.block_size : kDefaultBlockSize;
 }
 
-struct Pool {
-  PoolSize size;
-  std::string assumption;  // empty: exact
-};
-
-/// The share of layers that keep a window or a state differs with a request's length: count tokens as requests of the workload's mean length do.
-Pool mixed_pool(const Scenario& scenario, const MemoryReport& report) {
+PoolSize make_pool(const Scenario& scenario) {
   const Deployment& deployment = scenario.deployment;
-  MemoryOptions options = deployment.memory;
-  const std::int64_t typical = std::max(typical_length(scenario.workload), report.kv.block_size);
-  options.max_model_len = std::min(deployment.max_model_len, typical);
-  const MemoryReport sized = memory_report(*deployment.model, *deployment.gpu, options);
-  const std::int64_t blocks = sized.kv.tokens_capacity / sized.kv.block_size;
-  return {{Blocks{blocks}, Tokens{sized.kv.block_size}},
-          fmt::format("Layers that keep a window or a state are counted as requests of {} tokens (this workload's mean) use them; "
-                      "shorter requests hold more per token, longer ones less",
-                      grouped(options.max_model_len))};
-}
-
-Pool own_pool(const Scenario& scenario, const MemoryReport& report) {
-  const KvReport& kv = report.kv;
-  if (!uniform_groups(kv)) return mixed_pool(scenario, report);
-  if (scenario.allocator == "contiguous") {
-    return {{Blocks{report.available_kv_bytes / kv.bytes_per_token}, Tokens{1}}, ""};
+  const MemoryOptions& memory = deployment.memory;
+  if (!deployment.enable_kv_cache) return {};
+  const Tokens block_size{block_size_of(deployment)};
+  if (memory.num_gpu_blocks_override) {
+    const std::int64_t null_blocks = memory.profile.null_block ? 1 : 0;
+    return {Blocks{std::max<std::int64_t>(*memory.num_gpu_blocks_override - null_blocks, 0)}, block_size};
   }
-  const auto groups = static_cast<std::int64_t>(std::max<std::size_t>(kv.groups.size(), 1));
-  return {{Blocks{kv.blocks_usable / groups}, Tokens{kv.block_size}}, ""};
-}
-
-Pool make_pool(const Scenario& scenario, const std::optional<MemoryReport>& report) {
-  const MemoryOptions& memory = scenario.deployment.memory;
-  if (!scenario.deployment.enable_kv_cache) return {};
-  if (!memory.num_gpu_blocks_override) return own_pool(scenario, *report);
-  const std::int64_t null_blocks = memory.profile.null_block ? 1 : 0;
-  std::int64_t block_size = report ? report->kv.block_size : memory.block_size;
-  if (block_size == 0) block_size = kDefaultBlockSize;
-  return {{Blocks{std::max<std::int64_t>(*memory.num_gpu_blocks_override - null_blocks, 0)}, Tokens{block_size}}, ""};
+  const MemoryReport& report = *deployment.report;
+  if (scenario.allocator != "contiguous") return {Blocks{report.kv.blocks_usable}, block_size};
+  if (!keeps_all(report.kv)) {
+    throw InputError(scenario.path + ": engine.allocator: contiguous needs a model whose layers all keep every token; use paged for " + deployment.model->name);
+  }
+  return {Blocks{report.available_kv_bytes / report.kv.bytes_per_token}, Tokens{1}};
 }
 
 std::unique_ptr<StepTimer> make_timer(const Scenario& scenario, Forecast& frame) {
@@ -113,14 +74,19 @@ std::unique_ptr<StepTimer> make_timer(const Scenario& scenario, Forecast& frame)
   return make_roofline_timer(*deployment.model, *deployment.gpu, options);
 }
 
-void fill_facts(const Scenario& scenario, const PoolSize& pool, const std::optional<MemoryReport>& report, DeploymentFacts& facts) {
+void fill_facts(const Scenario& scenario, const PoolSize& pool, DeploymentFacts& facts) {
   const Deployment& deployment = scenario.deployment;
+  const std::optional<MemoryReport>& report = deployment.report;
   facts.replicas = scenario.replicas;
   facts.gpus = scenario.replicas * deployment.memory.tensor_parallel_size;
   const bool by_slots = scenario.allocator == "contiguous";
   facts.blocks_total = by_slots ? pool.blocks.value * pool.block_size.value : pool.blocks.value;
   facts.block_size = by_slots ? 1 : pool.block_size.value;
   if (report) facts.kv_bytes_per_token = report->kv.bytes_per_token;
+  if (report && !by_slots && report->kv.groups.size() > 1) {
+    facts.groups = static_cast<std::int64_t>(report->kv.groups.size());
+    if (!deployment.memory.num_gpu_blocks_override) facts.tokens_capacity = report->kv.tokens_capacity;
+  }
   if (deployment.gpu && !scenario.deployment.affine) {
     facts.hbm_bytes_per_s = deployment.gpu->bytes_per_s();
     facts.flop_per_s = deployment.gpu->flop_per_s(short_dtype(deployment.model->dtype));
@@ -143,12 +109,15 @@ SloLimits limits_of(const std::vector<SloBound>& bounds) {
   return limits;
 }
 
-std::string engine_line(const Scenario& scenario, const PoolSize& pool, const std::optional<MemoryReport>& report) {
+std::string engine_line(const Scenario& scenario, const PoolSize& pool) {
   const MemoryOptions& memory = scenario.deployment.memory;
+  const std::optional<MemoryReport>& report = scenario.deployment.report;
   std::string text = fmt::format("{}, scheduler {}, {}, ", memory.profile.name, scenario.scheduler, scenario.policy);
   if (!scenario.deployment.enable_kv_cache) return text + "no KV cache: every step recomputes everything";
   text += scenario.allocator == "paged" ? fmt::format("paged blocks of {}", pool.block_size.value) : scenario.allocator + " allocation";
   if (report) text += ", KV in " + describe_kv_dtype(*scenario.deployment.model, report->kv);
+  if (memory.enable_prefix_caching.value_or(false)) text += ", prefix caching";
+  if (memory.async_scheduling.value_or(false)) text += ", asynchronous";
   return text + fmt::format(", max_num_seqs {}, max_num_batched_tokens {}, max_model_len {}", grouped(memory.max_num_seqs),
                             grouped(memory.max_num_batched_tokens), grouped(scenario.deployment.max_model_len));
 }
@@ -163,13 +132,6 @@ void assume_engine(const Scenario& scenario, Forecast& frame) {
   const EngineProfile& profile = scenario.deployment.memory.profile;
   const std::string sources = sources_of(profile.sources, "configs/engines/" + profile.name + ".yaml");
   frame.assumptions.push_back({fmt::format("What the scenario leaves open is as {} sets it; --dump-resolved shows every value", profile.name), sources});
-  const std::string self = std::string("kvcast ") + KVCAST_VERSION;
-  if (profile.enable_prefix_caching && !scenario.deployment.memory.enable_prefix_caching) {
-    frame.assumptions.push_back({"Prefix caching, on by default in this engine, is not modelled: the hit rate counts as 0, so TTFT is an upper bound where prompts share beginnings", self});
-  }
-  if (profile.async_scheduling && !scenario.deployment.memory.async_scheduling) {
-    frame.assumptions.push_back({"Asynchronous scheduling, on by default in this engine, is not modelled: each step is planned when the one before has ended", self});
-  }
   if (!scenario.deployment.affine) {
     frame.assumptions.push_back({fmt::format("The host adds {} us to each step", profile.host_overhead_us),
                                  profile.host_overhead_source.empty() ? sources : profile.host_overhead_source});
@@ -219,10 +181,11 @@ void note_length(const Scenario& scenario, Forecast& frame) {
                                     grouped(deployment.max_model_len), grouped(made_for)));
 }
 
-void fill_texts(const Scenario& scenario, const Pool& pool, const std::optional<MemoryReport>& report, Forecast& frame) {
+void fill_texts(const Scenario& scenario, const PoolSize& pool, Forecast& frame) {
   const Deployment& deployment = scenario.deployment;
+  const std::optional<MemoryReport>& report = deployment.report;
   frame.scenario = scenario.name;
-  frame.engine = engine_line(scenario, pool.size, report);
+  frame.engine = engine_line(scenario, pool);
   frame.cluster = fmt::format("{} replica{}, TP {}, router {}", grouped(scenario.replicas), scenario.replicas == 1 ? "" : "s",
                               deployment.memory.tensor_parallel_size, scenario.router);
   frame.workload = scenario.workload.description;
@@ -235,7 +198,7 @@ void fill_texts(const Scenario& scenario, const Pool& pool, const std::optional<
     frame.gpu = describe_gpu(*deployment.gpu, deployment.model->dtype);
   }
   assume_engine(scenario, frame);
-  if (!pool.assumption.empty()) frame.assumptions.push_back({pool.assumption, "kvcast default"});
+  if (!scenario.layers_assumption.empty()) frame.assumptions.push_back({scenario.layers_assumption, std::string("kvcast ") + KVCAST_VERSION});
   for (const std::string& text : scenario.workload.assumptions) frame.assumptions.push_back({text, "workload"});
   fill_price(scenario, frame);
   fill_inputs(scenario, frame);
@@ -250,18 +213,17 @@ void fill_texts(const Scenario& scenario, const Pool& pool, const std::optional<
 
 Experiment compose(Scenario scenario) {
   Experiment experiment;
-  std::optional<MemoryReport> report;
-  if (scenario.deployment.model) report = size_memory(scenario);
-  const Pool pool = make_pool(scenario, report);
+  check_fits(scenario.deployment);
+  const PoolSize pool = make_pool(scenario);
   Forecast& frame = experiment.frame;
   experiment.timer = make_timer(scenario, frame);
-  fill_facts(scenario, pool.size, report, frame.facts);
+  fill_facts(scenario, pool, frame.facts);
   frame.facts.slo = limits_of(scenario.slo);
-  fill_texts(scenario, pool, report, frame);
+  fill_texts(scenario, pool, frame);
 
   ClusterSetup& cluster = experiment.cluster;
   cluster.engine = std::move(scenario.engine);
-  cluster.engine.pool = pool.size;
+  cluster.engine.pool = pool;
   cluster.replicas = scenario.replicas;
   cluster.router = std::move(scenario.make_router);
   cluster.seed = scenario.seed;

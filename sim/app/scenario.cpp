@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <limits>
 
+#include "sim/app/block_rules.h"
 #include "sim/base/embedded.h"
 #include "sim/base/file.h"
 #include "sim/base/hash.h"
@@ -17,6 +18,7 @@ namespace {
 
 constexpr std::int64_t kTokensMax = std::int64_t{1} << 30;
 constexpr std::size_t kScenarioBytesMax = std::size_t{4} << 20;
+constexpr std::int64_t kDefaultBlockSize = 16;
 constexpr const char* kDefaultProfile = "vllm-0.32";
 constexpr const char* kDefaultGpu = "h100-sxm";
 
@@ -195,52 +197,102 @@ Deployment read_deployment(Config& root, const std::string& folder, ReadFor use)
 
 namespace {
 
-/// What the schedule rests on in the profile's engine and kvcast does not simulate yet.
-void refuse_unmodelled_engine(Config& engine, const Deployment& deployment) {
-  if (deployment.memory.enable_prefix_caching.value_or(false)) {
-    engine.fail("enable_prefix_caching", "this version of kvcast does not model prefix caching yet; leave it out (hits then count as 0) or set it to false");
-  }
-  if (deployment.memory.async_scheduling.value_or(false)) {
-    engine.fail("async_scheduling", "this version of kvcast does not model asynchronous scheduling yet; leave it out or set it to false");
-  }
+/// Keys of engines that this version does not simulate.
+void refuse_unmodelled_engine(Config& engine) {
   refuse_key(engine, "kv_offload", "KV tiers below the GPU's memory");
-  refuse_key(engine, "mamba_cache_mode", "prefix caching of recurrent states");
+  refuse_key(engine, "mamba_cache_mode", "other ways to cache recurrent states");
   const std::string preemption = engine.get_choice("preemption", {"recompute", "swap"}, "recompute");
   if (preemption == "swap") engine.fail("preemption", "this version of kvcast does not model swapping yet; only recompute is possible");
+}
+
+bool is_vllm(const Scenario& scenario) { return scenario.scheduler == "vllm-v1"; }
+
+/// What only vLLM's own scheduler does: on as its profile says, off elsewhere.
+void read_vllm_features(Config& engine, Scenario& scenario) {
+  MemoryOptions& memory = scenario.deployment.memory;
+  const bool recurrent = scenario.deployment.model && has_recurrent_state(*scenario.deployment.model);
+  const bool caches = recurrent ? memory.profile.enable_prefix_caching_recurrent : memory.profile.enable_prefix_caching;
+  const bool can_cache = is_vllm(scenario) && scenario.allocator == "paged";
+  if (memory.enable_prefix_caching.value_or(false) && !can_cache) {
+    engine.fail("enable_prefix_caching", "true needs the scheduler vllm-v1 and the allocator paged");
+  }
+  if (memory.async_scheduling.value_or(false) && !is_vllm(scenario)) engine.fail("async_scheduling", "true needs the scheduler vllm-v1");
+  if (!is_vllm(scenario) && contains(engine, "enable_chunked_prefill")) {
+    engine.fail("enable_chunked_prefill", "has no meaning with the scheduler " + scenario.scheduler + ", which computes every prompt in one step");
+  }
+  memory.enable_prefix_caching = engine.get_bool("enable_prefix_caching", can_cache && caches);
+  memory.async_scheduling = engine.get_bool("async_scheduling", is_vllm(scenario) && memory.profile.async_scheduling);
+}
+
+/// memory_report() of the deployment, the scenario named in what the engine refuses outright.
+void size_memory(Deployment& deployment, const std::string& path) {
+  if (!deployment.model) return;
+  MemoryOptions options = deployment.memory;
+  options.num_gpu_blocks_override.reset();  // the GPU's own share is what an override is held against
+  try {
+    deployment.report = memory_report(*deployment.model, *deployment.gpu, options);
+  } catch (const InputError& error) {
+    throw InputError(path + ": " + error.what(), error.code());
+  }
+}
+
+/// The engine's version, where its rules depend on it.
+EngineVersion version_of(const EngineProfile& profile) {
+  return profile.engine == "vllm" ? parse_engine_version(profile.version) : EngineVersion{};
+}
+
+CachedBlocksSettings read_layers(const Deployment& deployment, EngineVersion version) {
+  const bool caching = deployment.memory.enable_prefix_caching.value_or(false);
+  std::vector<KvGroup> groups;
+  if (deployment.report) groups = kv_groups_of(deployment.report->kv, caching);
+  if (groups.empty()) {
+    KvGroup group;
+    group.block_size = deployment.memory.block_size > 0 ? deployment.memory.block_size : kDefaultBlockSize;
+    groups.push_back(group);
+  }
+  return vllm_block_rules(std::move(groups), caching, version);
+}
+
+void read_kv_cache(Config& engine, Scenario& scenario) {
+  Deployment& deployment = scenario.deployment;
+  deployment.enable_kv_cache = engine.get_bool("enable_kv_cache", true);
+  scenario.engine.enable_kv_cache = deployment.enable_kv_cache;
+  if (!deployment.enable_kv_cache && is_vllm(scenario)) {
+    engine.fail("enable_kv_cache", "false is not possible with the scheduler vllm-v1, which splits prompts into chunks and must keep the KV of the earlier ones; "
+                                   "set engine.scheduler to static or continuous");
+  }
+  const auto& allocator = allocator_catalog().find(scenario.allocator, engine.where("allocator"));
+  scenario.engine.allocator = allocator.make(engine, read_layers(deployment, version_of(deployment.memory.profile)));
+  if (deployment.report) scenario.layers_assumption = kv_groups_assumption(deployment.report->kv, deployment.memory.enable_prefix_caching.value_or(false));
+  const std::string reservation = engine.get_choice("reservation", {"max_model_len", "max_tokens"}, "max_model_len");
+  scenario.engine.reservation = reservation == "max_tokens" ? Reservation::max_tokens : Reservation::max_model_len;
 }
 
 void read_engine(Config& root, Scenario& scenario) {
   Config engine = root.child("engine");
   Deployment& deployment = scenario.deployment;
   const MemoryOptions& memory = deployment.memory;
-  refuse_unmodelled_engine(engine, deployment);
+  refuse_unmodelled_engine(engine);
   scenario.scheduler = engine.get_string("scheduler", memory.profile.scheduler);
   scenario.policy = engine.get_string("scheduling_policy", "fcfs");
   scenario.allocator = engine.get_string("allocator", memory.profile.allocator);
   const auto& scheduler = scheduler_catalog().find(scenario.scheduler, engine.where("scheduler"));
   const auto& order = queue_order_catalog().find(scenario.policy, engine.where("scheduling_policy"));
-  const auto& allocator = allocator_catalog().find(scenario.allocator, engine.where("allocator"));
+  read_vllm_features(engine, scenario);
+  size_memory(deployment, scenario.path);
+
   EngineDefaults defaults;
   defaults.max_num_seqs = memory.max_num_seqs;
   defaults.max_num_batched_tokens = memory.max_num_batched_tokens;
   defaults.enable_chunked_prefill = memory.enable_chunked_prefill.value_or(true);
   defaults.max_model_len = Tokens{deployment.max_model_len};
-  if (scenario.scheduler != "vllm-v1" && contains(engine, "enable_chunked_prefill")) {
-    engine.fail("enable_chunked_prefill", "has no meaning with the scheduler " + scenario.scheduler + ", which computes every prompt in one step");
-  }
+  defaults.version = version_of(memory.profile);
   scenario.engine.scheduler = scheduler.make(engine, defaults);
   scenario.engine.order = order.make(engine);
-  scenario.engine.allocator = allocator.make(engine);
   scenario.engine.max_model_len = defaults.max_model_len;
-
-  deployment.enable_kv_cache = engine.get_bool("enable_kv_cache", true);
-  scenario.engine.enable_kv_cache = deployment.enable_kv_cache;
-  if (!deployment.enable_kv_cache && scenario.scheduler == "vllm-v1") {
-    engine.fail("enable_kv_cache", "false is not possible with the scheduler vllm-v1, which splits prompts into chunks and must keep the KV of the earlier ones; "
-                                   "set engine.scheduler to static or continuous");
-  }
-  const std::string reservation = engine.get_choice("reservation", {"max_model_len", "max_tokens"}, "max_model_len");
-  scenario.engine.reservation = reservation == "max_tokens" ? Reservation::max_tokens : Reservation::max_model_len;
+  if (is_vllm(scenario)) scenario.engine.batch = vllm_batch_rules(defaults.version);
+  scenario.engine.batch.asynchronous = memory.async_scheduling.value_or(false);
+  read_kv_cache(engine, scenario);
   const std::string path = engine.get_choice("step_path", {"closed_form", "step_by_step"}, "closed_form");
   scenario.engine.path = path == "step_by_step" ? StepPath::step_by_step : StepPath::closed_form;
 }

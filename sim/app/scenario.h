@@ -20,6 +20,7 @@ struct Deployment {
   std::optional<GpuSpec> gpu;         // absent only together with the model
   std::optional<AffineTime> affine;   // step times by formula instead of the hardware model
   MemoryOptions memory;               // every option in force; zero only where the model or the engine chooses
+  std::optional<MemoryReport> report; // of the model without num_gpu_blocks_override; set by read_scenario(). It may say that nothing fits
   std::int64_t max_model_len = 0;     // in force; 0: no model and none given
   bool enable_kv_cache = true;
 };
@@ -38,6 +39,7 @@ struct Scenario {
   Deployment deployment;
   std::string scheduler, policy, allocator, router;  // names in the catalogues
   EngineSetup engine;                                // all but the pool
+  std::string layers_assumption;                     // what the simulated layers simplify; empty: nothing
   RouterMaker make_router;
   std::int64_t replicas = 1;
   std::optional<double> price_per_gpu_hour;

@@ -264,7 +264,7 @@ void Replica::take_output() {
   for (const SeqIndex orphan : output.orphans) track(orphan).last_token = end;
   for (const Batch::Ended& ended : output.ended) {
     Track& t = track(ended.seq);
-    t.output = batch_.delivered(ended.seq, 0) - t.input;
+    t.output = batch_.sequence(ended.seq).known - batch_.sequence(ended.seq).pending - t.input;
     recorder_.completed(t, end);
     finished_.push_back(t.id);
   }

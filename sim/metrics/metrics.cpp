@@ -74,8 +74,9 @@ void reduce_timeline(Metrics& metrics, const RunRecord& record, const Deployment
   const auto scrapes = static_cast<double>(metrics.scrapes);
   metrics.kv_usage_mean = ratio(static_cast<double>(used), scrapes * static_cast<double>(blocks_all));
   metrics.kv_usage_peak = ratio(static_cast<double>(record.blocks_used_max), static_cast<double>(blocks_all));
-  const Int128 slots = used * facts.tokens_per_block();
-  metrics.kv_waste_mean = ratio(static_cast<double>(slots - resident), static_cast<double>(slots));
+  // A shared block holds the tokens of several requests, and a window fewer blocks than tokens: then nothing counts as waste.
+  const Int128 slots = used * facts.tokens_per_block() / facts.groups;
+  metrics.kv_waste_mean = std::max(0.0, ratio(static_cast<double>(slots - resident), static_cast<double>(slots)));
   metrics.kv_external_fragmentation_mean = ratio(external, static_cast<double>(with_free));
 }
 

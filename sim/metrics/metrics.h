@@ -22,13 +22,17 @@ struct DeploymentFacts {
   std::int64_t gpus = 1;
   std::int64_t blocks_total = 0;  // usable, per replica
   std::int64_t block_size = 0;  // tokens; 0 or 1: the pool is counted in token slots (one region per request)
+  std::int64_t groups = 1;           // of layers; each takes blocks of its own from the pool
+  std::int64_t tokens_capacity = 0;  // tokens that fit where groups keep unlike parts of a sequence; 0: the slots of all blocks
   std::int64_t kv_bytes_per_token = 0;
   double hbm_bytes_per_s = 0;  // one GPU, datasheet; 0: unknown
   double flop_per_s = 0;       // one GPU, datasheet, in the compute dtype; 0: unknown
   SloLimits slo{};
 
-  /// Token slots of one replica's pool.
-  [[nodiscard]] std::int64_t tokens_total() const { return blocks_total * tokens_per_block(); }
+  /// Tokens that one replica's pool holds.
+  [[nodiscard]] std::int64_t tokens_total() const {
+    return tokens_capacity > 0 ? tokens_capacity : blocks_total * tokens_per_block() / groups;
+  }
   [[nodiscard]] std::int64_t tokens_per_block() const { return block_size > 0 ? block_size : 1; }
 };
 

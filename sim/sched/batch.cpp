@@ -49,7 +49,12 @@ Tokens Batch::known(SeqIndex seq) const {
 }
 
 Tokens Batch::delivered(SeqIndex seq, std::int64_t group_steps) const {
-  const std::int64_t since = link(seq).in_group ? std::min(group_steps, group_.clock() - link(seq).joined_at) : 0;
+  std::int64_t since = link(seq).in_group ? std::min(group_steps, group_.clock() - link(seq).joined_at) : 0;
+  // Its last step is under way, and so may be the group's step before that one.
+  if (link(seq).ended_at >= 0 && flights_.size() == 2) {
+    const Flight& before = flights_.front();
+    if (before.group_members > 0 && before.clock > link(seq).joined_at && before.clock < link(seq).ended_at) since = 1;
+  }
   return known(seq) - sequence(seq).pending - Tokens{since};
 }
 
@@ -429,7 +434,8 @@ void Batch::end_in_group(Flight& flight) {
     s.computed = Tokens{ending.known - 1};
     Link& l = link(ending.seq);
     if (l.grows && !grows_by_name(allocator_)) s.table.blocks = Blocks{ceil_div(s.computed.value, allocator_.block_size().value)};
-    s.pending = Tokens{1};
+    s.pending += Tokens{1};
+    l.ended_at = group_.clock();
     l.in_group = false;
     l.last_step = true;
     last_steps_.push_back(ending.seq);
@@ -466,7 +472,7 @@ Batch::Flight& Batch::settle() {
 
 void Batch::settle_group(Flight& flight) {
   for (const Ended& ended : flight.ended) {
-    if (ended.in_group) at(ended.seq).pending = Tokens{0};
+    if (ended.in_group) at(ended.seq).pending -= Tokens{1};
   }
   if (flight.group_members == 0 || !options_.asynchronous) return;
   commit_group_until(flight.clock);

@@ -160,6 +160,7 @@ class Batch {
     SeqIndex previous = kNoSeq;
     SeqIndex next = kNoSeq;
     std::int64_t joined_at = 0;  // clock of the group
+    std::int64_t ended_at = -1;  // clock of its last step in the group
     Tokens end;                  // as add() was told, at most max_model_len
     Tokens end_by_length;        // as add() was told
     Tokens in_flight;            // tokens of launched steps whose output has not been taken

@@ -28,10 +28,26 @@ void KvPool::take_pages(std::int64_t count) {
   KVCAST_CHECK(free_ >= 0);
 }
 
-bool KvPool::fits_decode(const Reqs& reqs, std::span<const ReqIndex> batch) {
+std::int64_t KvPool::decode_need(const Reqs& reqs, std::span<const ReqIndex> batch) const {
   std::int64_t begins = 0;
   for (const ReqIndex i : batch) begins += reqs[to_index(i)].kv % page_ == 0 ? 1 : 0;
-  return make_room(begins * page_);
+  return begins * page_;
+}
+
+bool KvPool::fits_decode(const Reqs& reqs, std::span<const ReqIndex> batch) { return make_room(decode_need(reqs, batch)); }
+
+bool KvPool::fits_decode_after(const Reqs& reqs, std::span<const ReqIndex> batch, std::span<const ReqIndex> ending) {
+  std::int64_t room = free_;
+  for (const ReqIndex i : ending) {
+    const Req& req = reqs[to_index(i)];
+    room += pages(req.kv) - req.shared;
+    if (tree_) tree_->unlock(req.node);
+  }
+  room += evictable();
+  for (const ReqIndex i : ending) {
+    if (tree_) tree_->lock(reqs[to_index(i)].node);
+  }
+  return room >= decode_need(reqs, batch);
 }
 
 void KvPool::grow_decode(Reqs& reqs, std::span<const ReqIndex> batch) {
@@ -65,9 +81,8 @@ std::int64_t KvPool::insert_finished(Req& req) {
   const RadixTree::Insertion insertion = tree_->insert(req.key(whole), req.priority, req.inserted);
   KVCAST_CHECK(insertion.had >= req.shared);
   // Cut at the prompt's end, so that the outputs can go without it.
-  const std::int64_t prompt = std::min(req.prompt, fed);
-  const std::int64_t cut = prompt - prompt % page_;
-  tree_->insert(req.key(cut), req.priority + 1, cut);
+  const std::int64_t cut = req.prompt - req.prompt % page_;
+  if (cut < whole) tree_->insert(req.key(cut), req.priority + 1, cut);
   free_ += pages(req.kv) - req.shared - insertion.added;
   end(req);
   return whole;

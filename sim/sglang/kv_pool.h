@@ -32,6 +32,8 @@ class KvPool {
   void take_pages(std::int64_t count);
   /// Room that a decode step of these requests needs; evicts for it.
   [[nodiscard]] bool fits_decode(const Reqs& reqs, std::span<const ReqIndex> batch);
+  /// Whether it would fit, once `ending` have given back all that they hold.
+  [[nodiscard]] bool fits_decode_after(const Reqs& reqs, std::span<const ReqIndex> batch, std::span<const ReqIndex> ending);
   /// Slots for one more token each, after fits_decode().
   void grow_decode(Reqs& reqs, std::span<const ReqIndex> batch);
   /// Inserts the first n tokens and moves the lock to where they end.
@@ -42,6 +44,7 @@ class KvPool {
   void release(Req& req);
 
  private:
+  [[nodiscard]] std::int64_t decode_need(const Reqs& reqs, std::span<const ReqIndex> batch) const;
   void end(Req& req);
 
   std::int64_t total_;

@@ -1,5 +1,6 @@
 #include <cmath>
 #include <memory>
+#include <span>
 #include <utility>
 
 #include "sim/base/error.h"
@@ -151,7 +152,7 @@ class Header {
 
 class OneReplica final : public Router {
  public:
-  [[nodiscard]] ReplicaId pick(const Request& /*request*/, const std::vector<ReplicaLoad>& /*loads*/) override { return ReplicaId{0}; }
+  [[nodiscard]] ReplicaId pick(const Request& /*request*/, std::span<const ReplicaLoad> /*loads*/) override { return ReplicaId{0}; }
   [[nodiscard]] bool reads_loads() const override { return false; }
 };
 

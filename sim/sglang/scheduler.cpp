@@ -43,7 +43,7 @@ ReqIndex Scheduler::add(Req&& req) {
   return index;
 }
 
-/// With the overlap loop: the token in flight is its last by length, and that is known already.
+/// With the overlap loop: the token in flight is its last by length, which is known already.
 bool Scheduler::ends_in_flight(const Req& req) const {
   return settings_.overlap_schedule && req.token_step > processed_ && req.out + 1 >= req.max_new;
 }
@@ -67,7 +67,7 @@ void Scheduler::merge_last_prefill() {
   if (last_prefill_.empty()) return;
   const std::size_t before = last_prefill_.size();
   std::erase_if(last_prefill_, [&](ReqIndex i) {
-    const bool goes = i == chunked_ || i == last_unfinished_ || at(i).finished || ends_in_flight(at(i));
+    const bool goes = i == chunked_ || i == last_unfinished_ || at(i).finished;
     if (goes) unlist(i);
     return goes;
   });
@@ -164,7 +164,7 @@ void Scheduler::admit_from_queue(PrefillAdder& adder, std::int64_t rows, SglangA
 
 /// One token of each running request rides along, if the pool can take them; else they sit the step out.
 void Scheduler::mix_in_decoding(PlannedStep& step) {
-  static_cast<void>(leave_out_ending());
+  leave_out_ending();
   if (running_.empty() || !pool_.fits_decode(reqs_, running_)) return;
   step.kind = SglangStepKind::mixed;
   step.decoding_waits = 0;
@@ -183,27 +183,29 @@ void Scheduler::add_decoding(PlannedStep& step) {
   }
 }
 
-std::int64_t Scheduler::leave_out_ending() {
-  return static_cast<std::int64_t>(std::erase_if(running_, [&](ReqIndex i) {
+std::vector<ReqIndex> Scheduler::leave_out_ending() {
+  std::vector<ReqIndex> ending;
+  std::erase_if(running_, [&](ReqIndex i) {
     if (!ends_in_flight(at(i))) return false;
     unlist(i);
+    ending.push_back(i);
     return true;
-  }));
+  });
+  return ending;
 }
 
 std::optional<PlannedStep> Scheduler::plan_decode() {
   if (running_.empty()) return std::nullopt;
   const std::size_t before = running_.size();
-  const bool ending = leave_out_ending() > 0;
+  const std::vector<ReqIndex> ending = leave_out_ending();
   if (running_.empty()) {
     full_ = false;
     return std::nullopt;
   }
   if (pool_.fits_decode(reqs_, running_)) {
     ratio_ = std::max(ratio_ - settings_.new_token_ratio.decay, settings_.new_token_ratio.floor);
-  } else if (ending) {
-    // Their memory comes back with the result in flight: sit one round out rather than send anybody back.
-    full_ = false;
+  } else if (pool_.fits_decode_after(reqs_, running_, ending)) {
+    full_ = false;  // their memory comes back with the result in flight: sit one round out rather than send anybody back
     return std::nullopt;
   } else {
     retract();

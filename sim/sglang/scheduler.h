@@ -96,7 +96,7 @@ class Scheduler {
   void admit_from_queue(PrefillAdder& adder, std::int64_t rows, SglangAdmission& admission);
   void mix_in_decoding(PlannedStep& step);
   [[nodiscard]] std::optional<PlannedStep> plan_decode();
-  [[nodiscard]] std::int64_t leave_out_ending();
+  std::vector<ReqIndex> leave_out_ending();
   void retract();
   [[nodiscard]] PlannedStep make_step(SglangStepKind kind);
   void finish_step(PlannedStep& step);

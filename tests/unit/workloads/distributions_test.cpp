@@ -74,6 +74,7 @@ BOOST_AUTO_TEST_CASE(gamma_draws_follow_the_distribution) {
     RandomStream stream(11, "test");
     const GammaDraw draw(shape);
     std::vector<double> values;
+    values.reserve(kDraws);
     for (int i = 0; i < kDraws; ++i) values.push_back(draw(stream));
     std::sort(values.begin(), values.end());
     double largest = 0;
@@ -172,6 +173,7 @@ BOOST_AUTO_TEST_CASE(lognormal_lengths_have_their_mean_and_cv) {
     const LengthModel model =
         LengthModel::lognormal(8000, 0.8);  // far from 1: rounding adds 1/12 to a variance of 4e7
     std::vector<double> values;
+    values.reserve(kDraws);
     for (int i = 0; i < kDraws; ++i) values.push_back(static_cast<double>(model.at(stream.uniform())));
     const Moments moments(values);
     BOOST_TEST(std::fabs(moments.mean - 8000) < kErrors * moments.mean_error(),
