@@ -11,7 +11,8 @@ namespace kvcast {
 namespace {
 
 bool has_kind(const KvReport& kv, const char* kind) {
-  return std::any_of(kv.groups.begin(), kv.groups.end(), [&](const KvGroupReport& group) { return group.kind == kind; });
+  return std::any_of(kv.groups.begin(), kv.groups.end(),
+                     [&](const KvGroupReport& group) { return group.kind == kind; });
 }
 
 KvGroup to_group(const KvGroupReport& report, bool caching) {
@@ -56,14 +57,19 @@ CachedBlocksSettings vllm_block_rules(std::vector<KvGroup> groups, bool caching,
 std::vector<KvGroup> kv_groups_of(const KvReport& kv, bool caching) {
   std::vector<KvGroup> groups;
   for (const KvGroupReport& report : kv.groups) groups.push_back(to_group(report, caching));
-  std::stable_partition(groups.begin(), groups.end(), [&](const KvGroup& group) { return group.window == 0 && group.block_size == kv.block_size; });
+  std::stable_partition(groups.begin(), groups.end(), [&](const KvGroup& group) {
+    return group.window == 0 && group.block_size == kv.block_size;
+  });
   return groups;
 }
 
 std::string kv_groups_assumption(const KvReport& kv, bool caching) {
   std::string text;
-  if (caching && has_kind(kv, "recurrent")) text = "A recurrent layer holds two states a sequence, and a prefix is found at the end of a block";
-  if (has_kind(kv, "chunked_local")) text += (text.empty() ? "" : "; ") + std::string("Chunks of local attention are counted as sliding windows");
+  if (caching && has_kind(kv, "recurrent"))
+    text = "A recurrent layer holds two states a sequence, and a prefix is found at the end of a block";
+  if (has_kind(kv, "chunked_local"))
+    text +=
+        (text.empty() ? "" : "; ") + std::string("Chunks of local attention are counted as sliding windows");
   return text;
 }
 

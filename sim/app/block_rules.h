@@ -15,10 +15,12 @@ namespace kvcast {
 
 /// Settings of vLLM's KV cache manager in this release.
 /// \param groups at least one
-[[nodiscard]] CachedBlocksSettings vllm_block_rules(std::vector<KvGroup> groups, bool caching, EngineVersion version);
+[[nodiscard]] CachedBlocksSettings vllm_block_rules(std::vector<KvGroup> groups, bool caching,
+                                                    EngineVersion version);
 
-/// The groups of a model, those that keep every token first. Recurrent layers with prefix caching hold the states of two blocks: they stand
-/// as a window of one block and a token; chunks of local attention stand as windows.
+/// The groups of a model, those that keep every token first. Recurrent layers with prefix caching hold the
+/// states of two blocks: they stand as a window of one block and a token; chunks of local attention stand as
+/// windows.
 [[nodiscard]] std::vector<KvGroup> kv_groups_of(const KvReport& kv, bool caching);
 
 /// What that simplifies; empty: nothing.

@@ -36,12 +36,15 @@ void refuse_extras(const CLI::App& app, const std::vector<Command>& commands) {
   const std::string& extra = extras.front();
   if (extra.size() > 1 && extra.front() == '-') {
     const std::string name = extra.substr(0, extra.find('='));
-    throw InputError(fmt::format("unknown option {} of {}{}", kvcast::quoted(name), full_name(app), known_names(name, option_names(app))));
+    throw InputError(fmt::format("unknown option {} of {}{}", kvcast::quoted(name), full_name(app),
+                                 known_names(name, option_names(app))));
   }
   if (!commands.empty()) {
-    throw InputError(fmt::format("unknown command {} of {}{}", kvcast::quoted(extra), full_name(app), known_names(extra, command_names(commands))));
+    throw InputError(fmt::format("unknown command {} of {}{}", kvcast::quoted(extra), full_name(app),
+                                 known_names(extra, command_names(commands))));
   }
-  throw InputError(fmt::format("{} does not take the argument {}; see {} --help", full_name(app), kvcast::quoted(extra), full_name(app)));
+  throw InputError(fmt::format("{} does not take the argument {}; see {} --help", full_name(app),
+                               kvcast::quoted(extra), full_name(app)));
 }
 
 ExitCode run_parsed(const CLI::App& app, const std::vector<Command>& commands) {
@@ -52,7 +55,8 @@ ExitCode run_parsed(const CLI::App& app, const std::vector<Command>& commands) {
     refuse_extras(*command.app, {});
     return command.run();
   }
-  throw InputError(fmt::format("{} needs a command (known: {}); see {} --help", full_name(app), fmt::join(command_names(commands), ", "), full_name(app)));
+  throw InputError(fmt::format("{} needs a command (known: {}); see {} --help", full_name(app),
+                               fmt::join(command_names(commands), ", "), full_name(app)));
 }
 
 /// One argument as a POSIX shell reads it back.
@@ -78,12 +82,18 @@ void keep_extras(CLI::App& app) {
 }  // namespace
 
 ExitCode run_command_line(int argc, const char* const* argv) {
-  CLI::App root("kvcast forecasts what an LLM serving deployment will do: what fits, what it carries, how fast it answers.", "kvcast");
+  CLI::App root(
+      "kvcast forecasts what an LLM serving deployment will do: what fits, what it carries, how fast it "
+      "answers.",
+      "kvcast");
   root.set_version_flag("--version", std::string("kvcast ") + KVCAST_VERSION, "Print the version and exit");
   root.get_formatter()->column_width(36);
-  root.footer("Results go to standard output, messages to standard error.\n"
-              "Exit codes: 0 fine; 1 the SLO is not met; 2 wrong usage or scenario; 3 does not fit; 4 bad input data; 130 interrupted.");
-  const std::vector<Command> commands = {add_simulate(root, command_text(argc, argv)), add_memory(root), add_trace(root), add_list(root)};
+  root.footer(
+      "Results go to standard output, messages to standard error.\n"
+      "Exit codes: 0 fine; 1 the SLO is not met; 2 wrong usage or scenario; 3 does not fit; 4 bad input "
+      "data; 130 interrupted.");
+  const std::vector<Command> commands = {add_simulate(root, command_text(argc, argv)), add_memory(root),
+                                         add_trace(root), add_list(root)};
   keep_extras(root);
   try {
     root.parse(argc, argv);

@@ -13,8 +13,8 @@ class App;
 
 namespace kvcast {
 
-/// Contract: add_x() declares the subcommand on `root`; run() does what its options ask, after they were parsed, and returns the exit code.
-/// \throws InputError from run()
+/// Contract: add_x() declares the subcommand on `root`; run() does what its options ask, after they were
+/// parsed, and returns the exit code. \throws InputError from run()
 struct Command {
   CLI::App* app = nullptr;
   std::function<ExitCode()> run;

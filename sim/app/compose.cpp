@@ -22,14 +22,17 @@ void check_fits(const Deployment& deployment) {
   const MemoryReport& report = *deployment.report;
   if (report.status == MemoryStatus::ok) return;
   if (!deployment.enable_kv_cache && report.available_kv_bytes > 0) return;
-  throw InputError(fmt::format("{} does not fit: {}", describe_title(*deployment.model, *deployment.gpu, deployment.memory.tensor_parallel_size),
-                               report.message),
-                   ExitCode::infeasible);
+  throw InputError(
+      fmt::format("{} does not fit: {}",
+                  describe_title(*deployment.model, *deployment.gpu, deployment.memory.tensor_parallel_size),
+                  report.message),
+      ExitCode::infeasible);
 }
 
 /// Every layer keeps every token.
 bool keeps_all(const KvReport& kv) {
-  return kv.bytes_per_token > 0 && std::all_of(kv.groups.begin(), kv.groups.end(), [](const KvGroupReport& group) {
+  return kv.bytes_per_token > 0 &&
+         std::all_of(kv.groups.begin(), kv.groups.end(), [](const KvGroupReport& group) {
            return group.window == 0 && group.kind != "recurrent";
          });
 }
@@ -52,7 +55,10 @@ PoolSize make_pool(const Scenario& scenario) {
   const MemoryReport& report = *deployment.report;
   if (scenario.allocator != "contiguous") return {Blocks{report.kv.blocks_usable}, block_size};
   if (!keeps_all(report.kv)) {
-    throw InputError(scenario.path + ": engine.allocator: contiguous needs a model whose layers all keep every token; use paged for " + deployment.model->name);
+    throw InputError(
+        scenario.path +
+        ": engine.allocator: contiguous needs a model whose layers all keep every token; use paged for " +
+        deployment.model->name);
   }
   return {Blocks{report.available_kv_bytes / report.kv.bytes_per_token}, Tokens{1}};
 }
@@ -60,8 +66,8 @@ PoolSize make_pool(const Scenario& scenario) {
 std::unique_ptr<StepTimer> make_timer(const Scenario& scenario, Forecast& frame) {
   if (scenario.deployment.affine) {
     const AffineTime& affine = *scenario.deployment.affine;
-    frame.timer = fmt::format("the formula {} us + {} us per token + {} us per context token", affine.base_us, affine.per_token_us,
-                              affine.per_context_token_us);
+    frame.timer = fmt::format("the formula {} us + {} us per token + {} us per context token", affine.base_us,
+                              affine.per_token_us, affine.per_context_token_us);
     return make_affine_timer(affine);
   }
   const Deployment& deployment = scenario.deployment;
@@ -93,7 +99,8 @@ void fill_facts(const Scenario& scenario, const PoolSize& pool, DeploymentFacts&
   }
 }
 
-/// A request is good when it is within the loosest bound of each metric: percentiles bound the crowd, not the single request.
+/// A request is good when it is within the loosest bound of each metric: percentiles bound the crowd, not the
+/// single request.
 SloLimits limits_of(const std::vector<SloBound>& bounds) {
   SloLimits limits;
   const auto loosest = [&](const char* metric) {
@@ -112,14 +119,17 @@ SloLimits limits_of(const std::vector<SloBound>& bounds) {
 std::string engine_line(const Scenario& scenario, const PoolSize& pool) {
   const MemoryOptions& memory = scenario.deployment.memory;
   const std::optional<MemoryReport>& report = scenario.deployment.report;
-  std::string text = fmt::format("{}, scheduler {}, {}, ", memory.profile.name, scenario.scheduler, scenario.policy);
+  std::string text =
+      fmt::format("{}, scheduler {}, {}, ", memory.profile.name, scenario.scheduler, scenario.policy);
   if (!scenario.deployment.enable_kv_cache) return text + "no KV cache: every step recomputes everything";
-  text += scenario.allocator == "paged" ? fmt::format("paged blocks of {}", pool.block_size.value) : scenario.allocator + " allocation";
+  text += scenario.allocator == "paged" ? fmt::format("paged blocks of {}", pool.block_size.value)
+                                        : scenario.allocator + " allocation";
   if (report) text += ", KV in " + describe_kv_dtype(*scenario.deployment.model, report->kv);
   if (memory.enable_prefix_caching.value_or(false)) text += ", prefix caching";
   if (memory.async_scheduling.value_or(false)) text += ", asynchronous";
-  return text + fmt::format(", max_num_seqs {}, max_num_batched_tokens {}, max_model_len {}", grouped(memory.max_num_seqs),
-                            grouped(memory.max_num_batched_tokens), grouped(scenario.deployment.max_model_len));
+  return text + fmt::format(", max_num_seqs {}, max_num_batched_tokens {}, max_model_len {}",
+                            grouped(memory.max_num_seqs), grouped(memory.max_num_batched_tokens),
+                            grouped(scenario.deployment.max_model_len));
 }
 
 std::string sources_of(const std::vector<std::string>& sources, const std::string& otherwise) {
@@ -131,16 +141,21 @@ std::string sources_of(const std::vector<std::string>& sources, const std::strin
 void assume_engine(const Scenario& scenario, Forecast& frame) {
   const EngineProfile& profile = scenario.deployment.memory.profile;
   const std::string sources = sources_of(profile.sources, "configs/engines/" + profile.name + ".yaml");
-  frame.assumptions.push_back({fmt::format("What the scenario leaves open is as {} sets it; --dump-resolved shows every value", profile.name), sources});
+  frame.assumptions.push_back(
+      {fmt::format("What the scenario leaves open is as {} sets it; --dump-resolved shows every value",
+                   profile.name),
+       sources});
   if (!scenario.deployment.affine) {
-    frame.assumptions.push_back({fmt::format("The host adds {} us to each step", profile.host_overhead_us),
-                                 profile.host_overhead_source.empty() ? sources : profile.host_overhead_source});
+    frame.assumptions.push_back(
+        {fmt::format("The host adds {} us to each step", profile.host_overhead_us),
+         profile.host_overhead_source.empty() ? sources : profile.host_overhead_source});
   }
 }
 
 void fill_price(const Scenario& scenario, Forecast& frame) {
   if (scenario.price_per_gpu_hour) {
-    frame.price = Price{.per_gpu_hour = *scenario.price_per_gpu_hour, .source = "cluster.price_per_gpu_hour of the scenario"};
+    frame.price = Price{.per_gpu_hour = *scenario.price_per_gpu_hour,
+                        .source = "cluster.price_per_gpu_hour of the scenario"};
   } else if (scenario.deployment.gpu && scenario.deployment.gpu->price_per_hour > 0) {
     const GpuSpec& gpu = *scenario.deployment.gpu;
     frame.price = Price{.per_gpu_hour = gpu.price_per_hour, .source = gpu.price_source};
@@ -152,7 +167,8 @@ InputHash hash_of(const ModelSpec& model) {
   if (!model.source.starts_with(kEmbedded)) return {model.source, file_hash(model.source)};
   const std::string path = model.source.substr(kEmbedded.size());
   const auto files = embedded_files();
-  const auto file = std::find_if(files.begin(), files.end(), [&](const EmbeddedFile& f) { return f.path == path; });
+  const auto file =
+      std::find_if(files.begin(), files.end(), [&](const EmbeddedFile& f) { return f.path == path; });
   KVCAST_CHECK(file != files.end());
   return {path, content_hash(file->text)};
 }
@@ -161,7 +177,8 @@ void fill_inputs(const Scenario& scenario, Forecast& frame) {
   frame.inputs.push_back({scenario.path, scenario.hash});
   if (scenario.deployment.model) frame.inputs.push_back(hash_of(*scenario.deployment.model));
   for (const InputFile& file : scenario.workload.inputs) frame.inputs.push_back({file.path, file.hash});
-  std::sort(frame.inputs.begin(), frame.inputs.end(), [](const InputHash& a, const InputHash& b) { return a.path < b.path; });
+  std::sort(frame.inputs.begin(), frame.inputs.end(),
+            [](const InputHash& a, const InputHash& b) { return a.path < b.path; });
 }
 
 void note_override(const Scenario& scenario, const MemoryReport& report, Forecast& frame) {
@@ -169,16 +186,20 @@ void note_override(const Scenario& scenario, const MemoryReport& report, Forecas
   if (!blocks) return;
   const std::int64_t needed = *blocks * report.kv.bytes_per_block;
   if (needed <= report.available_kv_bytes) return;
-  frame.notes.push_back(fmt::format("num_gpu_blocks_override asks for {} of KV cache, but this GPU has {} left for it: a real engine would run out of memory",
-                                    bytes(needed), bytes(std::max<std::int64_t>(report.available_kv_bytes, 0))));
+  frame.notes.push_back(
+      fmt::format("num_gpu_blocks_override asks for {} of KV cache, but this GPU has {} left for it: a real "
+                  "engine would run out of memory",
+                  bytes(needed), bytes(std::max<std::int64_t>(report.available_kv_bytes, 0))));
 }
 
 void note_length(const Scenario& scenario, Forecast& frame) {
   const Deployment& deployment = scenario.deployment;
   const std::int64_t made_for = deployment.model->max_position_embeddings;
   if (made_for == 0 || deployment.max_model_len <= made_for) return;
-  frame.notes.push_back(fmt::format("max_model_len {} is beyond the model's max_position_embeddings {}: engines refuse it unless rope scaling extends the model",
-                                    grouped(deployment.max_model_len), grouped(made_for)));
+  frame.notes.push_back(
+      fmt::format("max_model_len {} is beyond the model's max_position_embeddings {}: engines refuse it "
+                  "unless rope scaling extends the model",
+                  grouped(deployment.max_model_len), grouped(made_for)));
 }
 
 void fill_texts(const Scenario& scenario, const PoolSize& pool, Forecast& frame) {
@@ -186,8 +207,9 @@ void fill_texts(const Scenario& scenario, const PoolSize& pool, Forecast& frame)
   const std::optional<MemoryReport>& report = deployment.report;
   frame.scenario = scenario.name;
   frame.engine = engine_line(scenario, pool);
-  frame.cluster = fmt::format("{} replica{}, TP {}, router {}", grouped(scenario.replicas), scenario.replicas == 1 ? "" : "s",
-                              deployment.memory.tensor_parallel_size, scenario.router);
+  frame.cluster =
+      fmt::format("{} replica{}, TP {}, router {}", grouped(scenario.replicas),
+                  scenario.replicas == 1 ? "" : "s", deployment.memory.tensor_parallel_size, scenario.router);
   frame.workload = scenario.workload.description;
   frame.seed = scenario.seed;
   frame.version = KVCAST_VERSION;
@@ -198,8 +220,10 @@ void fill_texts(const Scenario& scenario, const PoolSize& pool, Forecast& frame)
     frame.gpu = describe_gpu(*deployment.gpu, deployment.model->dtype);
   }
   assume_engine(scenario, frame);
-  if (!scenario.layers_assumption.empty()) frame.assumptions.push_back({scenario.layers_assumption, std::string("kvcast ") + KVCAST_VERSION});
-  for (const std::string& text : scenario.workload.assumptions) frame.assumptions.push_back({text, "workload"});
+  if (!scenario.layers_assumption.empty())
+    frame.assumptions.push_back({scenario.layers_assumption, std::string("kvcast ") + KVCAST_VERSION});
+  for (const std::string& text : scenario.workload.assumptions)
+    frame.assumptions.push_back({text, "workload"});
   fill_price(scenario, frame);
   fill_inputs(scenario, frame);
   if (!report) return;
@@ -242,8 +266,11 @@ Forecast finish_forecast(const Experiment& experiment, const RunRecord& record) 
     forecast.slo.push_back(judge_slo(forecast.metrics, bound.metric, bound.statistic, bound.limit_ms));
   }
   if (forecast.metrics.stuck) {
-    forecast.notes.push_back(fmt::format("the engine would hang: request {} blocks the queue because, even alone, the scheduler cannot admit it into a pool of {} blocks of {} tokens",
-                                         forecast.metrics.stuck_request, grouped(forecast.facts.blocks_total), forecast.facts.tokens_per_block()));
+    forecast.notes.push_back(
+        fmt::format("the engine would hang: request {} blocks the queue because, even alone, the scheduler "
+                    "cannot admit it into a pool of {} blocks of {} tokens",
+                    forecast.metrics.stuck_request, grouped(forecast.facts.blocks_total),
+                    forecast.facts.tokens_per_block()));
   }
   return forecast;
 }

@@ -30,33 +30,51 @@ void append_ids(std::string& line, const char* key, const std::vector<RequestId>
 
 }  // namespace
 
-void DecisionLog::on_step(const StepRecord& step) {
+/// The requests of the step, in short form where the last entry tells the rest.
+void DecisionLog::append_scheduled(const StepRecord& step) {
   auto& known = known_[to_index(step.replica)];
-  const auto out = [this] { return std::back_inserter(line_); };
-  line_ = "{";
-  if (known_.size() > 1) fmt::format_to(out(), "\"replica\":{},", to_index(step.replica));
-  fmt::format_to(out(), "\"i\":{},\"t\":", step.index);
-  append_time(line_, step.begin);
+  const auto out = std::back_inserter(line_);
   line_ += ",\"s\":[";
   for (const StepRecord::Entry& entry : step.scheduled) {
     const std::uint64_t id = to_number(entry.id);
     if (line_.back() != '[') line_ += ',';
     const auto before = known.find(id);
-    if (entry.admitted) {
-      constexpr int kCached = 0;  // no prefix cache yet
-      fmt::format_to(out(), "[{},{},{},{}]", id, entry.n, entry.computed, kCached);
+    if (entry.admitted) {  // what has KV on admission came from the prefix cache
+      fmt::format_to(out, "[{},{},{},{}]", id, entry.n, entry.computed, entry.computed);
     } else if (entry.n == 1 && before != known.end() && before->second == entry.computed) {
-      fmt::format_to(out(), "{}", id);
+      fmt::format_to(out, "{}", id);
     } else {
-      fmt::format_to(out(), "[{},{},{}]", id, entry.n, entry.computed);
+      fmt::format_to(out, "[{},{},{}]", id, entry.n, entry.computed);
     }
     known[id] = entry.computed + entry.n;
   }
   line_ += ']';
+}
+
+void DecisionLog::on_step(const StepRecord& step) {
+  const auto out = std::back_inserter(line_);
+  line_ = "{";
+  if (known_.size() > 1) fmt::format_to(out, "\"replica\":{},", to_index(step.replica));
+  fmt::format_to(out, "\"i\":{},\"t\":", step.index);
+  append_time(line_, step.begin);
+  append_scheduled(step);
   append_ids(line_, "p", step.preempted);
-  fmt::format_to(out(), ",\"fs\":{},\"R\":{},\"W\":{}", step.free_scheduled.value, step.running, step.waiting);
+  fmt::format_to(out, ",\"fs\":{},\"R\":{},\"W\":{}", step.free_scheduled.value, step.running, step.waiting);
+  if (asynchronous_) {
+    fmt::format_to(out, ",\"u\":{},\"g\":", step.output_known);
+    append_time(line_, step.device_begin);
+  }
+  if (!step.drafted.empty()) {
+    line_ += ",\"sp\":[";
+    for (const StepRecord::Drafted& drafted : step.drafted) {
+      fmt::format_to(out, "{}[{},{},{}]", line_.back() == '[' ? "" : ",", to_number(drafted.id),
+                     drafted.scheduled, drafted.accepted);
+    }
+    line_ += ']';
+  }
   append_ids(line_, "f", step.finished);
-  fmt::format_to(out(), ",\"fu\":{}}}\n", step.free_updated.value);
+  fmt::format_to(out, ",\"fu\":{}}}\n", step.free_updated.value);
+  auto& known = known_[to_index(step.replica)];
   for (const RequestId id : step.finished) known.erase(to_number(id));
   out_.write(line_);
 }

@@ -58,7 +58,8 @@ std::vector<Row> gpu_rows() {
 
 std::vector<Row> engine_rows() {
   std::vector<Row> rows;
-  for (const EngineProfileName& profile : list_engine_profiles()) rows.push_back({profile.name, profile.summary});
+  for (const EngineProfileName& profile : list_engine_profiles())
+    rows.push_back({profile.name, profile.summary});
   return rows;
 }
 
@@ -94,7 +95,8 @@ constexpr Kind kKinds[] = {
     {"routers", "cluster.router", [] { return catalogue_rows(router_catalog()); }},
     {"traces", "trace formats for workload.trace.format", [] { return catalogue_rows(trace_formats()); }},
     {"workloads", "built-in workloads", [] { return embedded_rows("configs/workloads/"); }},
-    {"scenarios", "built-in scenarios for kvcast simulate", [] { return embedded_rows("configs/scenarios/"); }},
+    {"scenarios", "built-in scenarios for kvcast simulate",
+     [] { return embedded_rows("configs/scenarios/"); }},
 };
 
 ExitCode list(const std::string& wanted) {
@@ -105,7 +107,8 @@ ExitCode list(const std::string& wanted) {
     print(kind.rows());
     return ExitCode::fine;
   }
-  if (!wanted.empty()) throw InputError("kvcast list: unknown kind \"" + wanted + "\"" + known_names(wanted, names));
+  if (!wanted.empty())
+    throw InputError("kvcast list: unknown kind \"" + wanted + "\"" + known_names(wanted, names));
   for (const Kind& kind : kKinds) {
     fmt::print("{}kvcast list {}: {}\n", &kind == std::begin(kKinds) ? "" : "\n", kind.name, kind.what);
     print(kind.rows());

@@ -27,15 +27,20 @@ struct KeyOption {
 };
 
 constexpr KeyOption kKeyOptions[] = {
-    {"--model", "model", "MODEL", "A Hugging Face config.json, a folder that holds one, or a name of kvcast list models"},
+    {"--model", "model", "MODEL",
+     "A Hugging Face config.json, a folder that holds one, or a name of kvcast list models"},
     {"--gpu", "cluster.gpu", "GPU", "A name of kvcast list gpus (default: h100-sxm)"},
-    {"--tensor-parallel-size", "cluster.tensor_parallel_size", "N", "GPUs that share each layer (default: 1)"},
-    {"--pipeline-parallel-size", "cluster.pipeline_parallel_size", "N", "Stages of consecutive layers (default: 1)"},
+    {"--tensor-parallel-size", "cluster.tensor_parallel_size", "N",
+     "GPUs that share each layer (default: 1)"},
+    {"--pipeline-parallel-size", "cluster.pipeline_parallel_size", "N",
+     "Stages of consecutive layers (default: 1)"},
     {"--engine-profile", "engine.profile", "NAME", "A name of kvcast list engines (default: vllm-0.32)"},
     {"--dtype", "engine.dtype", "DTYPE", "Of weights and activations: auto, bfloat16, float16, float32"},
-    {"--kv-cache-dtype", "engine.kv_cache_dtype", "DTYPE", "Of the KV cache: auto, fp8, int8_per_token_head, int4, ..."},
+    {"--kv-cache-dtype", "engine.kv_cache_dtype", "DTYPE",
+     "Of the KV cache: auto, fp8, int8_per_token_head, int4, ..."},
     {"--block-size", "engine.block_size", "TOKENS", "Tokens a block (default: the engine's choice)"},
-    {"--gpu-memory-utilization", "engine.gpu_memory_utilization", "SHARE", "Share of the GPU's memory that the engine may use"},
+    {"--gpu-memory-utilization", "engine.gpu_memory_utilization", "SHARE",
+     "Share of the GPU's memory that the engine may use"},
     {"--max-model-len", "engine.max_model_len", "TOKENS", "Longest request (default: the model's)"},
     {"--max-num-seqs", "engine.max_num_seqs", "N", "Most requests in one step"},
     {"--max-num-batched-tokens", "engine.max_num_batched_tokens", "TOKENS", "Most tokens in one step"},
@@ -66,7 +71,10 @@ Config command_line_config(const Options& options) {
   for (std::size_t i = 0; i < std::size(kKeyOptions); ++i) {
     if (!options.values[i].empty()) config.set(kKeyOptions[i].key, options.values[i]);
   }
-  if (!config.has("model")) throw InputError("kvcast memory needs --model: a Hugging Face config.json, a folder that holds one, or a name of kvcast list models");
+  if (!config.has("model"))
+    throw InputError(
+        "kvcast memory needs --model: a Hugging Face config.json, a folder that holds one, or a name of "
+        "kvcast list models");
   return config;
 }
 
@@ -76,12 +84,16 @@ void fill_lines(const MemoryReport& report, MemoryForecast& forecast) {
     forecast.lines.push_back({label, std::move(value), unit, std::move(source)});
   };
   std::int64_t layers = 0;  // that keep every token
-  for (const KvGroupReport& group : kv.groups) layers += group.window == 0 && group.kind != "recurrent" ? group.layers : 0;
+  for (const KvGroupReport& group : kv.groups)
+    layers += group.window == 0 && group.kind != "recurrent" ? group.layers : 0;
   if (layers > 0 && kv.bytes_per_token % layers == 0) {
-    add("Per token and layer", grouped(kv.bytes_per_token / layers), "B", fmt::format("formula: per token / {} layers that keep every token", layers));
+    add("Per token and layer", grouped(kv.bytes_per_token / layers), "B",
+        fmt::format("formula: per token / {} layers that keep every token", layers));
   }
-  add("Blocks per request", grouped(kv.blocks_per_request), "", "formula: of max_model_len tokens, over all groups of layers");
-  add("Longest request (tokens)", grouped(report.fits_max_model_len), "", "formula: largest max_model_len that passes the engine's check");
+  add("Blocks per request", grouped(kv.blocks_per_request), "",
+      "formula: of max_model_len tokens, over all groups of layers");
+  add("Longest request (tokens)", grouped(report.fits_max_model_len), "",
+      "formula: largest max_model_len that passes the engine's check");
 }
 
 void fill_kv(const KvReport& kv, MemoryForecast::Kv& out) {
@@ -93,7 +105,8 @@ void fill_kv(const KvReport& kv, MemoryForecast::Kv& out) {
   out.tokens_total = kv.tokens_total;
   out.tokens_capacity = kv.tokens_capacity;
   out.max_concurrency = kv.max_concurrency;
-  for (const KvGroupReport& group : kv.groups) out.groups.push_back({group.kind, group.layers, group.block_size, group.page_bytes});
+  for (const KvGroupReport& group : kv.groups)
+    out.groups.push_back({group.kind, group.layers, group.block_size, group.page_bytes});
 }
 
 void fill_weights(const WeightsReport& weights, MemoryForecast::Weights& out) {
@@ -118,7 +131,8 @@ MemoryForecast to_forecast(const Deployment& deployment, const MemoryReport& rep
   forecast.title = describe_title(*deployment.model, *deployment.gpu, gpus);
   forecast.model = describe_model(*deployment.model);
   forecast.gpu = describe_gpu(*deployment.gpu, deployment.model->dtype);
-  forecast.engine = fmt::format("{}, KV in {}, max_num_seqs {}, max_num_batched_tokens {}", memory.profile.name, describe_kv_dtype(*deployment.model, report.kv),
+  forecast.engine = fmt::format("{}, KV in {}, max_num_seqs {}, max_num_batched_tokens {}",
+                                memory.profile.name, describe_kv_dtype(*deployment.model, report.kv),
                                 grouped(report.max_num_seqs), grouped(report.max_num_batched_tokens));
   forecast.cluster = fmt::format("TP {}, PP {}", memory.tensor_parallel_size, memory.pipeline_parallel_size);
   forecast.fits = report.status == MemoryStatus::ok;
@@ -131,9 +145,11 @@ MemoryForecast to_forecast(const Deployment& deployment, const MemoryReport& rep
   forecast.kv.dtype = describe_kv_dtype(*deployment.model, report.kv);
   forecast.budget = budget_lines(report);
   fill_lines(report, forecast);
-  if (!report.kv.scheme.empty()) forecast.assumptions.push_back({"KV cache: " + report.kv.scheme, memory.profile.name});
-  forecast.assumptions.push_back({"What is not given is as " + memory.profile.name + " sets it",
-                                  joined_sources(memory.profile.sources, "configs/engines/" + memory.profile.name + ".yaml")});
+  if (!report.kv.scheme.empty())
+    forecast.assumptions.push_back({"KV cache: " + report.kv.scheme, memory.profile.name});
+  forecast.assumptions.push_back(
+      {"What is not given is as " + memory.profile.name + " sets it",
+       joined_sources(memory.profile.sources, "configs/engines/" + memory.profile.name + ".yaml")});
   forecast.version = KVCAST_VERSION;
   return forecast;
 }
@@ -144,7 +160,8 @@ ExitCode memory(const Options& options) {
     Deployment deployment = read_deployment(root, "", ReadFor::memory);
     root.finish();
     if (!options.available_kv_bytes.empty()) {
-      deployment.memory.available_kv_bytes = parse_integer("--available-kv-bytes", options.available_kv_bytes, 0, kBytesMax);
+      deployment.memory.available_kv_bytes =
+          parse_integer("--available-kv-bytes", options.available_kv_bytes, 0, kBytesMax);
     }
     const MemoryReport report = memory_report(*deployment.model, *deployment.gpu, deployment.memory);
     const MemoryForecast forecast = to_forecast(deployment, report);
@@ -155,7 +172,8 @@ ExitCode memory(const Options& options) {
     }
     if (!options.quiet && options.json != "-") write_table(stdout, forecast, color_wanted(stdout));
     if (forecast.fits) return ExitCode::fine;
-    throw InputError(fmt::format("{} does not fit: {}", forecast.title, forecast.message), ExitCode::infeasible);
+    throw InputError(fmt::format("{} does not fit: {}", forecast.title, forecast.message),
+                     ExitCode::infeasible);
   } catch (const InputError& error) {
     throw InputError(in_option_words(error.what(), options), error.code());
   }
@@ -165,13 +183,22 @@ ExitCode memory(const Options& options) {
 
 Command add_memory(CLI::App& root) {
   auto options = std::make_shared<Options>();
-  CLI::App* app = root.add_subcommand("memory", "Size weights and KV cache on a GPU: blocks, tokens, concurrency, and what would fit");
+  CLI::App* app = root.add_subcommand(
+      "memory", "Size weights and KV cache on a GPU: blocks, tokens, concurrency, and what would fit");
   for (std::size_t i = 0; i < std::size(kKeyOptions); ++i) {
-    app->add_option(kKeyOptions[i].option, options->values[i], kKeyOptions[i].help)->type_name(kKeyOptions[i].type);
+    app->add_option(kKeyOptions[i].option, options->values[i], kKeyOptions[i].help)
+        ->type_name(kKeyOptions[i].type);
   }
-  app->add_option("--available-kv-bytes", options->available_kv_bytes, "Skip the budget: how many blocks do N bytes a rank give?")->type_name("N");
-  app->add_option("--set", options->settings, "Any other value, as path=value: --set engine.enforce_eager=true (repeatable)")->type_name("A.B=C")->expected(1)->take_all();
-  app->add_option("--json", options->json, "Write the result as JSON (-: standard output)")->type_name("FILE");
+  app->add_option("--available-kv-bytes", options->available_kv_bytes,
+                  "Skip the budget: how many blocks do N bytes a rank give?")
+      ->type_name("N");
+  app->add_option("--set", options->settings,
+                  "Any other value, as path=value: --set engine.enforce_eager=true (repeatable)")
+      ->type_name("A.B=C")
+      ->expected(1)
+      ->take_all();
+  app->add_option("--json", options->json, "Write the result as JSON (-: standard output)")
+      ->type_name("FILE");
   app->add_flag("--quiet", options->quiet, "No table: only the JSON file and the exit code");
   return {app, [options] { return memory(*options); }, {}};
 }

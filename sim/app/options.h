@@ -11,7 +11,8 @@
 namespace kvcast {
 
 /// \throws InputError "--seed: ..." unless `text` is a plain decimal integer of [min, max]
-[[nodiscard]] std::int64_t parse_integer(const std::string& option, const std::string& text, std::int64_t min, std::int64_t max);
+[[nodiscard]] std::int64_t parse_integer(const std::string& option, const std::string& text, std::int64_t min,
+                                         std::int64_t max);
 
 /// \throws InputError naming auto, on and off
 [[nodiscard]] ProgressMode parse_progress(const std::string& text);

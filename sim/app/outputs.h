@@ -8,8 +8,9 @@
 
 namespace kvcast {
 
-/// Contract: writes go to a temporary file beside the target; commit() renames it. Without commit() (an error, an interrupt) nothing is left and an
-/// older target is untouched. "-" is stdout; targets that are no regular files (/dev/null, pipes) are written directly.
+/// Contract: writes go to a temporary file beside the target; commit() renames it. Without commit() (an
+/// error, an interrupt) nothing is left and an older target is untouched. "-" is stdout; targets that are no
+/// regular files (/dev/null, pipes) are written directly.
 class OutputFile {
  public:
   /// \throws InputError when the file cannot be created
@@ -21,7 +22,8 @@ class OutputFile {
   void write(std::string_view text);
   /// \throws InputError when the file cannot be written
   void commit();
-  /// The name to write to for those who open the file themselves: the target's folder and extension. Only before the first write().
+  /// The name to write to for those who open the file themselves: the target's folder and extension. Only
+  /// before the first write().
   [[nodiscard]] const std::string& write_path() const { return write_path_; }
 
  private:
@@ -34,7 +36,8 @@ class OutputFile {
   bool committed_ = false;
 };
 
-/// SIGINT ends the program with exit code 130, SIGTERM and SIGHUP as they do by default; temporary files are removed first.
+/// SIGINT ends the program with exit code 130, SIGTERM and SIGHUP as they do by default; temporary files are
+/// removed first.
 void install_interrupt_handlers();
 
 }  // namespace kvcast

@@ -30,7 +30,8 @@ bool contains(const Config& section, std::string_view key) {
 
 /// Keys that the scenario format has and this version does not simulate: refused, never ignored.
 void refuse_key(const Config& section, std::string_view key, const std::string& what) {
-  if (contains(section, key)) section.fail(key, "this version of kvcast does not model " + what + " yet; leave the key out");
+  if (contains(section, key))
+    section.fail(key, "this version of kvcast does not model " + what + " yet; leave the key out");
 }
 
 /// A size that only 1 is modelled of.
@@ -70,7 +71,8 @@ void read_overrides(Config section, const std::string& prefix, ModelOverrides& o
       read_overrides(section.child(key), path + ".", overrides);
     } else if (section.is_sequence(key)) {
       std::string list;
-      for (const std::string& item : section.get_strings(key)) list += (list.empty() ? "" : ", ") + to_json(item);
+      for (const std::string& item : section.get_strings(key))
+        list += (list.empty() ? "" : ", ") + to_json(item);
       overrides[path] = "[" + list + "]";
     } else {
       overrides[path] = to_json(section.get_string(key));
@@ -91,7 +93,8 @@ std::optional<AffineTime> read_step_time(Config& engine) {
   if (!contains(engine, "step_time")) return std::nullopt;
   Config step_time = engine.child("step_time");
   refuse_key(step_time, "calibration", "calibrated step times");
-  if (!step_time.has("affine")) engine.fail("step_time", "affine is missing: write {affine: {base_us: 5000, per_token_us: 20}}");
+  if (!step_time.has("affine"))
+    engine.fail("step_time", "affine is missing: write {affine: {base_us: 5000, per_token_us: 20}}");
   Config affine = step_time.child("affine");
   AffineTime time;
   time.base_us = affine.get_real("base_us", {0, 1e9}, 0);
@@ -104,11 +107,17 @@ std::optional<AffineTime> read_step_time(Config& engine) {
 }
 
 /// Absent only where step times come from a formula and nothing else asks for the model.
-std::optional<ModelSpec> read_model(Config& root, Config& engine, const std::string& folder, bool by_formula) {
+std::optional<ModelSpec> read_model(Config& root, Config& engine, const std::string& folder,
+                                    bool by_formula) {
   if (!root.has("model")) {
-    if (by_formula && contains(engine, "num_gpu_blocks_override") && contains(engine, "max_model_len")) return std::nullopt;
-    root.fail("", std::string("model is missing: a Hugging Face config.json, a folder that holds one, or a name of kvcast list models is needed") +
-                      (by_formula ? " (or, with step_time.affine, engine.num_gpu_blocks_override and engine.max_model_len)" : ""));
+    if (by_formula && contains(engine, "num_gpu_blocks_override") && contains(engine, "max_model_len"))
+      return std::nullopt;
+    root.fail(
+        "", std::string("model is missing: a Hugging Face config.json, a folder that holds one, or a name of "
+                        "kvcast list models is needed") +
+                (by_formula
+                     ? " (or, with step_time.affine, engine.num_gpu_blocks_override and engine.max_model_len)"
+                     : ""));
   }
   const std::string name = root.get_string("model");
   ModelOverrides overrides;
@@ -142,8 +151,10 @@ void read_step_limits(Config& engine, std::int64_t max_model_len, MemoryOptions&
   const EngineProfile& profile = memory.profile;
   const bool chunked = engine.get_bool("enable_chunked_prefill", profile.enable_chunked_prefill);
   memory.enable_chunked_prefill = chunked;
-  const std::int64_t tokens = chunked ? profile.max_num_batched_tokens : std::max(profile.max_num_batched_tokens, max_model_len);
-  memory.max_num_batched_tokens = engine.get_int("max_num_batched_tokens", {1, std::int64_t{1} << 24}, tokens);
+  const std::int64_t tokens =
+      chunked ? profile.max_num_batched_tokens : std::max(profile.max_num_batched_tokens, max_model_len);
+  memory.max_num_batched_tokens =
+      engine.get_int("max_num_batched_tokens", {1, std::int64_t{1} << 24}, tokens);
   const std::int64_t seqs = std::min(profile.max_num_seqs, memory.max_num_batched_tokens);
   memory.max_num_seqs = engine.get_int("max_num_seqs", {1, std::int64_t{1} << 20}, seqs);
 }
@@ -152,7 +163,8 @@ std::int64_t read_max_model_len(Config& engine, const std::optional<ModelSpec>& 
   const std::int64_t given = int_or_zero(engine, "max_model_len", {2, kTokensMax});
   if (given > 0 || !model) return given;
   const std::int64_t length = model->max_position_embeddings;
-  if (length == 0) engine.fail("max_model_len", "must be given: the model's file does not say its longest context");
+  if (length == 0)
+    engine.fail("max_model_len", "must be given: the model's file does not say its longest context");
   engine.note("max_model_len", std::to_string(length), Origin::model_file);
   return length;
 }
@@ -178,16 +190,19 @@ Deployment read_deployment(Config& root, const std::string& folder, ReadFor use)
   const std::string kv_dtype = engine.get_string("kv_cache_dtype", memory.profile.kv_cache_dtype);
   memory.kv_cache_dtype = parse_kv_dtype(kv_dtype, engine.where("kv_cache_dtype"));
   memory.block_size = int_or_zero(engine, "block_size", {1, 4096});
-  memory.gpu_memory_utilization = engine.get_real("gpu_memory_utilization", {0.01, 1.0}, memory.profile.gpu_memory_utilization);
+  memory.gpu_memory_utilization =
+      engine.get_real("gpu_memory_utilization", {0.01, 1.0}, memory.profile.gpu_memory_utilization);
   read_step_limits(engine, deployment.max_model_len, memory);
   memory.enforce_eager = engine.get_bool("enforce_eager", false);
   memory.enable_prefix_caching = bool_if_given(engine, "enable_prefix_caching");
   memory.async_scheduling = bool_if_given(engine, "async_scheduling");
   memory.disable_hybrid_kv_cache_manager = engine.get_bool("disable_hybrid_kv_cache_manager", false);
   if (engine.has("mamba_ssm_cache_dtype")) {
-    memory.mamba_ssm_cache_dtype = engine.get_choice("mamba_ssm_cache_dtype", {"float32", "bfloat16", "float16"}, "float32");
+    memory.mamba_ssm_cache_dtype =
+        engine.get_choice("mamba_ssm_cache_dtype", {"float32", "bfloat16", "float16"}, "float32");
   }
-  if (engine.has("moe_backend")) memory.moe_backend = engine.get_choice("moe_backend", {"triton", "marlin"}, "triton");
+  if (engine.has("moe_backend"))
+    memory.moe_backend = engine.get_choice("moe_backend", {"triton", "marlin"}, "triton");
   if (engine.has("num_gpu_blocks_override")) {
     memory.num_gpu_blocks_override = engine.get_int("num_gpu_blocks_override", {1, kTokensMax});
   }
@@ -202,7 +217,9 @@ void refuse_unmodelled_engine(Config& engine) {
   refuse_key(engine, "kv_offload", "KV tiers below the GPU's memory");
   refuse_key(engine, "mamba_cache_mode", "other ways to cache recurrent states");
   const std::string preemption = engine.get_choice("preemption", {"recompute", "swap"}, "recompute");
-  if (preemption == "swap") engine.fail("preemption", "this version of kvcast does not model swapping yet; only recompute is possible");
+  if (preemption == "swap")
+    engine.fail("preemption",
+                "this version of kvcast does not model swapping yet; only recompute is possible");
 }
 
 bool is_vllm(const Scenario& scenario) { return scenario.scheduler == "vllm-v1"; }
@@ -211,17 +228,21 @@ bool is_vllm(const Scenario& scenario) { return scenario.scheduler == "vllm-v1";
 void read_vllm_features(Config& engine, Scenario& scenario) {
   MemoryOptions& memory = scenario.deployment.memory;
   const bool recurrent = scenario.deployment.model && has_recurrent_state(*scenario.deployment.model);
-  const bool caches = recurrent ? memory.profile.enable_prefix_caching_recurrent : memory.profile.enable_prefix_caching;
+  const bool caches =
+      recurrent ? memory.profile.enable_prefix_caching_recurrent : memory.profile.enable_prefix_caching;
   const bool can_cache = is_vllm(scenario) && scenario.allocator == "paged";
   if (memory.enable_prefix_caching.value_or(false) && !can_cache) {
     engine.fail("enable_prefix_caching", "true needs the scheduler vllm-v1 and the allocator paged");
   }
-  if (memory.async_scheduling.value_or(false) && !is_vllm(scenario)) engine.fail("async_scheduling", "true needs the scheduler vllm-v1");
+  if (memory.async_scheduling.value_or(false) && !is_vllm(scenario))
+    engine.fail("async_scheduling", "true needs the scheduler vllm-v1");
   if (!is_vllm(scenario) && contains(engine, "enable_chunked_prefill")) {
-    engine.fail("enable_chunked_prefill", "has no meaning with the scheduler " + scenario.scheduler + ", which computes every prompt in one step");
+    engine.fail("enable_chunked_prefill", "has no meaning with the scheduler " + scenario.scheduler +
+                                              ", which computes every prompt in one step");
   }
   memory.enable_prefix_caching = engine.get_bool("enable_prefix_caching", can_cache && caches);
-  memory.async_scheduling = engine.get_bool("async_scheduling", is_vllm(scenario) && memory.profile.async_scheduling);
+  memory.async_scheduling =
+      engine.get_bool("async_scheduling", is_vllm(scenario) && memory.profile.async_scheduling);
 }
 
 /// memory_report() of the deployment, the scenario named in what the engine refuses outright.
@@ -258,14 +279,21 @@ void read_kv_cache(Config& engine, Scenario& scenario) {
   deployment.enable_kv_cache = engine.get_bool("enable_kv_cache", true);
   scenario.engine.enable_kv_cache = deployment.enable_kv_cache;
   if (!deployment.enable_kv_cache && is_vllm(scenario)) {
-    engine.fail("enable_kv_cache", "false is not possible with the scheduler vllm-v1, which splits prompts into chunks and must keep the KV of the earlier ones; "
-                                   "set engine.scheduler to static or continuous");
+    engine.fail("enable_kv_cache",
+                "false is not possible with the scheduler vllm-v1, which splits prompts into chunks and must "
+                "keep the KV of the earlier ones; "
+                "set engine.scheduler to static or continuous");
   }
   const auto& allocator = allocator_catalog().find(scenario.allocator, engine.where("allocator"));
-  scenario.engine.allocator = allocator.make(engine, read_layers(deployment, version_of(deployment.memory.profile)));
-  if (deployment.report) scenario.layers_assumption = kv_groups_assumption(deployment.report->kv, deployment.memory.enable_prefix_caching.value_or(false));
-  const std::string reservation = engine.get_choice("reservation", {"max_model_len", "max_tokens"}, "max_model_len");
-  scenario.engine.reservation = reservation == "max_tokens" ? Reservation::max_tokens : Reservation::max_model_len;
+  scenario.engine.allocator =
+      allocator.make(engine, read_layers(deployment, version_of(deployment.memory.profile)));
+  if (deployment.report)
+    scenario.layers_assumption =
+        kv_groups_assumption(deployment.report->kv, deployment.memory.enable_prefix_caching.value_or(false));
+  const std::string reservation =
+      engine.get_choice("reservation", {"max_model_len", "max_tokens"}, "max_model_len");
+  scenario.engine.reservation =
+      reservation == "max_tokens" ? Reservation::max_tokens : Reservation::max_model_len;
 }
 
 void read_engine(Config& root, Scenario& scenario) {
@@ -303,7 +331,8 @@ void read_cluster(Config& root, Scenario& scenario) {
   scenario.router = cluster.get_string("router", "round-robin");
   scenario.make_router = router_catalog().find(scenario.router, cluster.where("router")).make(cluster);
   refuse_key(cluster, "disaggregation", "prefill and decode on separate replicas");
-  if (cluster.has("price_per_gpu_hour")) scenario.price_per_gpu_hour = cluster.get_real("price_per_gpu_hour", {0, 1e6});
+  if (cluster.has("price_per_gpu_hour"))
+    scenario.price_per_gpu_hour = cluster.get_real("price_per_gpu_hour", {0, 1e6});
 }
 
 std::vector<SloBound> read_slo(Config& root) {
@@ -311,7 +340,8 @@ std::vector<SloBound> read_slo(Config& root) {
   Config slo = root.child("slo");
   for (const char* metric : {"ttft", "tpot", "itl", "e2el", "queue"}) {
     const std::string key = std::string(metric) + "_ms";
-    if (slo.has(key) && !slo.is_mapping(key)) slo.fail(key, "a limit for each statistic is needed, for example {p99: 2000}");
+    if (slo.has(key) && !slo.is_mapping(key))
+      slo.fail(key, "a limit for each statistic is needed, for example {p99: 2000}");
     Config limits = slo.child(key);
     for (const char* statistic : {"mean", "median", "p50", "p90", "p95", "p99"}) {
       if (!limits.has(statistic)) continue;
@@ -319,7 +349,8 @@ std::vector<SloBound> read_slo(Config& root) {
     }
     if (slo.has(key) && limits.keys().empty()) slo.fail(key, "is empty; write for example {p99: 2000}");
   }
-  if (root.has("slo") && slo.keys().empty()) root.fail("slo", "is empty; write for example {ttft_ms: {p99: 2000}}");
+  if (root.has("slo") && slo.keys().empty())
+    root.fail("slo", "is empty; write for example {ttft_ms: {p99: 2000}}");
   return bounds;
 }
 
@@ -362,7 +393,8 @@ std::vector<std::string> embedded_scenarios() {
 Setting parse_setting(const std::string& text) {
   const std::size_t equals = text.find('=');
   if (equals == std::string::npos || equals == 0) {
-    throw InputError("--set " + text + ": a setting reads path=value, for example --set engine.block_size=32");
+    throw InputError("--set " + text +
+                     ": a setting reads path=value, for example --set engine.block_size=32");
   }
   return {text.substr(0, equals), text.substr(equals + 1)};
 }
@@ -371,9 +403,11 @@ ScenarioText open_scenario(const std::string& path, const std::vector<Setting>& 
   std::error_code error;
   const EmbeddedFile* embedded = std::filesystem::exists(path, error) ? nullptr : find_embedded(path);
   if (embedded == nullptr && !std::filesystem::exists(path, error)) {
-    throw InputError(path + ": there is no such file, and no built-in scenario of this name" + known_names(short_name(path), embedded_scenarios()));
+    throw InputError(path + ": there is no such file, and no built-in scenario of this name" +
+                     known_names(short_name(path), embedded_scenarios()));
   }
-  const std::string text = embedded ? std::string(embedded->text) : read_file(path, kScenarioBytesMax, ExitCode::usage);
+  const std::string text =
+      embedded ? std::string(embedded->text) : read_file(path, kScenarioBytesMax, ExitCode::usage);
   const std::string folder = embedded ? "" : std::filesystem::path(path).parent_path().string();
   const std::string name = embedded ? std::string(embedded->path) : path;
   ScenarioText scenario{Config::from_text(text, name), name, content_hash(text), folder};
@@ -390,7 +424,8 @@ Scenario read_scenario(ScenarioText& text) {
   scenario.deployment = read_deployment(root, text.folder, ReadFor::simulate);
   read_engine(root, scenario);
   read_cluster(root, scenario);
-  scenario.seed = static_cast<std::uint64_t>(root.get_int("seed", {0, std::numeric_limits<std::int64_t>::max()}, 1));
+  scenario.seed =
+      static_cast<std::uint64_t>(root.get_int("seed", {0, std::numeric_limits<std::int64_t>::max()}, 1));
   Config workload = root.child("workload");
   scenario.workload = make_workload(workload, scenario.seed, text.folder);
   scenario.slo = read_slo(root);

@@ -16,12 +16,13 @@ namespace kvcast {
 
 /// What serves: model, engine settings and GPU. Shared by `kvcast memory` and `kvcast simulate`.
 struct Deployment {
-  std::optional<ModelSpec> model;     // absent only with an affine timer and a pool that is given
-  std::optional<GpuSpec> gpu;         // absent only together with the model
-  std::optional<AffineTime> affine;   // step times by formula instead of the hardware model
-  MemoryOptions memory;               // every option in force; zero only where the model or the engine chooses
-  std::optional<MemoryReport> report; // of the model without num_gpu_blocks_override; set by read_scenario(). It may say that nothing fits
-  std::int64_t max_model_len = 0;     // in force; 0: no model and none given
+  std::optional<ModelSpec> model;    // absent only with an affine timer and a pool that is given
+  std::optional<GpuSpec> gpu;        // absent only together with the model
+  std::optional<AffineTime> affine;  // step times by formula instead of the hardware model
+  MemoryOptions memory;              // every option in force; zero only where the model or the engine chooses
+  std::optional<MemoryReport> report;  // of the model without num_gpu_blocks_override; set by
+                                       // read_scenario(). It may say that nothing fits
+  std::int64_t max_model_len = 0;      // in force; 0: no model and none given
   bool enable_kv_cache = true;
 };
 
@@ -68,11 +69,13 @@ struct Setting {
 /// \throws InputError where there is no "=" or no path
 [[nodiscard]] Setting parse_setting(const std::string& text);
 
-/// Opens a scenario: a file, or a built-in one by its path ("configs/scenarios/default.yaml") or name ("default"), and applies the settings in
-/// order. \throws InputError naming the built-in scenarios where there is neither
+/// Opens a scenario: a file, or a built-in one by its path ("configs/scenarios/default.yaml") or name
+/// ("default"), and applies the settings in order. \throws InputError naming the built-in scenarios where
+/// there is neither
 [[nodiscard]] ScenarioText open_scenario(const std::string& path, const std::vector<Setting>& settings);
 
-/// What a deployment is read for: `memory` sizes settings that this version does not simulate yet, and needs no workload.
+/// What a deployment is read for: `memory` sizes settings that this version does not simulate yet, and needs
+/// no workload.
 enum class ReadFor { memory, simulate };
 
 /// Reads `model`, `engine` (what decides memory) and `cluster`. \param folder see ScenarioText

@@ -47,7 +47,8 @@ std::unique_ptr<OutputFile> open_output(const std::string& path) {
 /// How many outputs go to standard output; the table is then left out.
 int to_stdout(const Options& options) {
   int count = 0;
-  for (const std::string* path : {&options.json, &options.report, &options.csv, &options.markdown, &options.requests, &options.decisions}) {
+  for (const std::string* path : {&options.json, &options.report, &options.csv, &options.markdown,
+                                  &options.requests, &options.decisions}) {
     count += *path == "-" ? 1 : 0;
   }
   return count;
@@ -78,7 +79,8 @@ unsigned thread_count(const Options& options) {
 
 RunRecord run_watched(Experiment& experiment, const Options& options, Outputs& outputs) {
   RunHooks hooks;
-  Progress progress(options.quiet ? ProgressMode::off : parse_progress(options.progress), experiment.workload.requests_max, "requests");
+  Progress progress(options.quiet ? ProgressMode::off : parse_progress(options.progress),
+                    experiment.workload.requests_max, "requests");
   hooks.progress = [&](std::int64_t arrived) { progress.update(arrived); };
   std::unique_ptr<RequestWriter> requests;
   if (outputs.requests) {
@@ -88,10 +90,13 @@ RunRecord run_watched(Experiment& experiment, const Options& options, Outputs& o
   std::unique_ptr<DecisionLog> decisions;
   if (outputs.decisions) {
     experiment.cluster.engine.path = StepPath::step_by_step;
-    decisions = std::make_unique<DecisionLog>(*outputs.decisions, experiment.cluster.replicas);
+    const DecisionLog::Form form{.replicas = experiment.cluster.replicas,
+                                 .asynchronous = experiment.cluster.engine.batch.asynchronous};
+    decisions = std::make_unique<DecisionLog>(*outputs.decisions, form);
     hooks.steps = decisions.get();
   }
-  RunRecord record = run(experiment.cluster, experiment.workload.make_source, *experiment.timer, hooks, thread_count(options));
+  RunRecord record = run(experiment.cluster, experiment.workload.make_source, *experiment.timer, hooks,
+                         thread_count(options));
   progress.clear();
   if (requests) {
     requests->close();
@@ -103,7 +108,8 @@ RunRecord run_watched(Experiment& experiment, const Options& options, Outputs& o
 
 void say_speed(const RunRecord& record, double seconds) {
   const double rate = seconds > 0 ? static_cast<double>(record.arrived) / seconds : 0;
-  std::fprintf(stderr, "kvcast: %s requests in %s s (%s requests/s, %s steps)\n", grouped(record.arrived).c_str(), fixed(seconds, 3).c_str(),
+  std::fprintf(stderr, "kvcast: %s requests in %s s (%s requests/s, %s steps)\n",
+               grouped(record.arrived).c_str(), fixed(seconds, 3).c_str(),
                grouped(static_cast<std::int64_t>(rate)).c_str(), grouped(record.steps.steps).c_str());
 }
 
@@ -142,7 +148,8 @@ ExitCode simulate(const Options& options) {
   experiment.frame.command = options.command;
   Outputs outputs = open_outputs(options);
   const RunRecord record = run_watched(experiment, options, outputs);
-  if (record.arrived == 0) throw InputError("the workload holds no request: " + experiment.workload.description, ExitCode::bad_data);
+  if (record.arrived == 0)
+    throw InputError("the workload holds no request: " + experiment.workload.description, ExitCode::bad_data);
   const Forecast forecast = finish_forecast(experiment, record);
 
   if (outputs.json) finish_output(outputs.json.get(), to_json(forecast));
@@ -159,23 +166,46 @@ ExitCode simulate(const Options& options) {
 Command add_simulate(CLI::App& root, const std::string& command) {
   auto options = std::make_shared<Options>();
   options->command = command;
-  CLI::App* app = root.add_subcommand("simulate", "Run one scenario: latency, throughput, KV use, and whether the SLO is met");
-  app->add_option("scenario", options->scenario, "Scenario file, or a built-in one of kvcast list scenarios (default: default)")->type_name("FILE");
-  app->add_option("--set", options->settings, "Change a value, as path=value: --set engine.block_size=32 (repeatable)")->type_name("A.B=C")->expected(1)->take_all();
-  app->add_option("--seed", options->seed, "Seed of all randomness (default: the scenario's, else 1)")->type_name("N");
-  app->add_option("--threads", options->threads, "Threads; results are equal for any number (default: all cores)")->type_name("N");
-  app->add_option("--json", options->json, "Write the result as JSON, keys as vllm bench serve has them (-: standard output)")->type_name("FILE");
+  CLI::App* app = root.add_subcommand(
+      "simulate", "Run one scenario: latency, throughput, KV use, and whether the SLO is met");
+  app->add_option("scenario", options->scenario,
+                  "Scenario file, or a built-in one of kvcast list scenarios (default: default)")
+      ->type_name("FILE");
+  app->add_option("--set", options->settings,
+                  "Change a value, as path=value: --set engine.block_size=32 (repeatable)")
+      ->type_name("A.B=C")
+      ->expected(1)
+      ->take_all();
+  app->add_option("--seed", options->seed, "Seed of all randomness (default: the scenario's, else 1)")
+      ->type_name("N");
+  app->add_option("--threads", options->threads,
+                  "Threads; results are equal for any number (default: all cores)")
+      ->type_name("N");
+  app->add_option("--json", options->json,
+                  "Write the result as JSON, keys as vllm bench serve has them (-: standard output)")
+      ->type_name("FILE");
   app->add_option("--report", options->report, "Write the report as one HTML file")->type_name("FILE");
-  app->add_option("--csv", options->csv, "Write the numbers of the result as CSV: a header and one row")->type_name("FILE");
+  app->add_option("--csv", options->csv, "Write the numbers of the result as CSV: a header and one row")
+      ->type_name("FILE");
   app->add_option("--markdown", options->markdown, "Write the result as Markdown")->type_name("FILE");
-  app->add_option("--requests", options->requests, "Write one row a request: CSV where the name ends in .csv, else JSON lines")->type_name("FILE");
-  app->add_option("--decisions", options->decisions, "Write every scheduling decision, one JSON line a step (walks step by step: slower)")->type_name("FILE");
-  app->add_flag("--dump-resolved", options->dump_resolved, "Print the scenario with every value in force and where it came from, and exit");
-  app->add_option("--progress", options->progress, "Progress on standard error: auto, on, off (default: auto)")->type_name("MODE");
-  app->add_flag("--quiet", options->quiet, "No table, no messages: only the files asked for and the exit code");
-  app->footer("Names that a scenario may use:\n  engine.scheduler           " + joined(scheduler_catalog().names()) +
-              "\n  engine.scheduling_policy   " + joined(queue_order_catalog().names()) + "\n  engine.allocator           " +
-              joined(allocator_catalog().names()) + "\n  cluster.router             " + joined(router_catalog().names()) +
+  app->add_option("--requests", options->requests,
+                  "Write one row a request: CSV where the name ends in .csv, else JSON lines")
+      ->type_name("FILE");
+  app->add_option("--decisions", options->decisions,
+                  "Write every scheduling decision, one JSON line a step (walks step by step: slower)")
+      ->type_name("FILE");
+  app->add_flag("--dump-resolved", options->dump_resolved,
+                "Print the scenario with every value in force and where it came from, and exit");
+  app->add_option("--progress", options->progress,
+                  "Progress on standard error: auto, on, off (default: auto)")
+      ->type_name("MODE");
+  app->add_flag("--quiet", options->quiet,
+                "No table, no messages: only the files asked for and the exit code");
+  app->footer("Names that a scenario may use:\n  engine.scheduler           " +
+              joined(scheduler_catalog().names()) + "\n  engine.scheduling_policy   " +
+              joined(queue_order_catalog().names()) + "\n  engine.allocator           " +
+              joined(allocator_catalog().names()) + "\n  cluster.router             " +
+              joined(router_catalog().names()) +
               "\nSee kvcast list for models, GPUs, engine profiles, trace formats and built-in scenarios.");
   return {app, [options] { return simulate(*options); }, {}};
 }

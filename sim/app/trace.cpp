@@ -37,7 +37,8 @@ bool is_yaml(const std::string& path) { return path.ends_with(".yaml") || path.e
 
 std::uint64_t seed_of(const Options& options) {
   if (options.seed.empty()) return 1;
-  return static_cast<std::uint64_t>(parse_integer("--seed", options.seed, 0, std::numeric_limits<std::int64_t>::max()));
+  return static_cast<std::uint64_t>(
+      parse_integer("--seed", options.seed, 0, std::numeric_limits<std::int64_t>::max()));
 }
 
 /// A trace file, with its `workload.trace` keys from the command line.
@@ -48,7 +49,8 @@ WorkloadSetup open_trace(const Options& options) {
     (void)trace_formats().find(options.format, "--format");
     root.set("workload.trace.format", yaml_scalar(options.format));
   }
-  for (const Setting& setting : parse_settings(options.settings)) root.set("workload.trace." + setting.path, setting.value);
+  for (const Setting& setting : parse_settings(options.settings))
+    root.set("workload.trace." + setting.path, setting.value);
   Config workload = root.child("workload");
   WorkloadSetup setup = make_workload(workload, seed_of(options), "");
   root.finish();
@@ -61,7 +63,8 @@ WorkloadSetup open_section(const Options& options) {
   if (!text.config.has("workload")) throw InputError(text.path + ": there is no workload: section in it");
   const auto seed = text.config.get_int("seed", {0, std::numeric_limits<std::int64_t>::max()}, 1);
   Config workload = text.config.child("workload");
-  WorkloadSetup setup = make_workload(workload, options.seed.empty() ? static_cast<std::uint64_t>(seed) : seed_of(options), text.folder);
+  WorkloadSetup setup = make_workload(
+      workload, options.seed.empty() ? static_cast<std::uint64_t>(seed) : seed_of(options), text.folder);
   workload.finish();
   return setup;
 }
@@ -86,7 +89,9 @@ void write_to(const std::string& path, const std::function<void(std::ostream&)>&
   out.commit();
 }
 
-std::string name_of(const Options& options) { return std::filesystem::path(options.file).filename().string(); }
+std::string name_of(const Options& options) {
+  return std::filesystem::path(options.file).filename().string();
+}
 
 ExitCode stats(const Options& options) {
   const WorkloadSetup setup = open_workload(options);
@@ -105,7 +110,8 @@ ExitCode fit(const Options& options) {
   if (!options.profile_window.empty()) {
     const std::optional<double> window = parse_real(options.profile_window);
     if (!window || *window < 1e-3) {
-      throw InputError("--profile-window: " + kvcast::quoted(options.profile_window) + " is given, a number of seconds of at least 0.001 is needed");
+      throw InputError("--profile-window: " + kvcast::quoted(options.profile_window) +
+                       " is given, a number of seconds of at least 0.001 is needed");
     }
     fit_options.profile_window_s = *window;
   }
@@ -129,26 +135,37 @@ void add_file(CLI::App* app, const std::shared_ptr<Options>& options, const char
 void add_trace_options(CLI::App* app, const std::shared_ptr<Options>& options) {
   std::string formats;
   for (const std::string& name : trace_formats().names()) formats += (formats.empty() ? "" : ", ") + name;
-  app->add_option("--format", options->format, "One of " + formats + " (default: told by the content)")->type_name("NAME");
-  app->add_option("--set", options->settings, "A key of workload.trace as path=value: --set limit=1000 (repeatable)")->type_name("KEY=VALUE")->expected(1)->take_all();
+  app->add_option("--format", options->format, "One of " + formats + " (default: told by the content)")
+      ->type_name("NAME");
+  app->add_option("--set", options->settings,
+                  "A key of workload.trace as path=value: --set limit=1000 (repeatable)")
+      ->type_name("KEY=VALUE")
+      ->expected(1)
+      ->take_all();
   app->add_option("--seed", options->seed, "Seed of what a format has to draw (default: 1)")->type_name("N");
 }
 
 void add_out(CLI::App* app, const std::shared_ptr<Options>& options, const char* what) {
-  app->add_option("--out", options->out, std::string("Where to write ") + what + " (default: -, standard output)")->type_name("FILE");
+  app->add_option("--out", options->out,
+                  std::string("Where to write ") + what + " (default: -, standard output)")
+      ->type_name("FILE");
 }
 
 /// The command's function once the file is known to be named.
-std::function<ExitCode()> with_file(const std::shared_ptr<Options>& options, const char* command, ExitCode (*run)(const Options&)) {
+std::function<ExitCode()> with_file(const std::shared_ptr<Options>& options, const char* command,
+                                    ExitCode (*run)(const Options&)) {
   return [options, command, run] {
-    if (options->file.empty()) throw InputError(fmt::format("kvcast trace {} needs a FILE; see kvcast trace {} --help", command, command));
+    if (options->file.empty())
+      throw InputError(
+          fmt::format("kvcast trace {} needs a FILE; see kvcast trace {} --help", command, command));
     return run(*options);
   };
 }
 
 Command add_stats(CLI::App& parent) {
   auto options = std::make_shared<Options>();
-  CLI::App* app = parent.add_subcommand("stats", "Lengths, arrivals, sessions and shared prefixes of a trace");
+  CLI::App* app =
+      parent.add_subcommand("stats", "Lengths, arrivals, sessions and shared prefixes of a trace");
   add_file(app, options, "A trace (plain, .gz or .zst), or a YAML file with a workload: section");
   add_trace_options(app, options);
   app->add_flag("--json", options->json, "As one JSON object");
@@ -158,11 +175,16 @@ Command add_stats(CLI::App& parent) {
 
 Command add_fit(CLI::App& parent) {
   auto options = std::make_shared<Options>();
-  CLI::App* app = parent.add_subcommand("fit", "Fit quantile tables and an arrival process; writes a workload: section");
+  CLI::App* app =
+      parent.add_subcommand("fit", "Fit quantile tables and an arrival process; writes a workload: section");
   add_file(app, options, "A trace (plain, .gz or .zst), or a YAML file with a workload: section");
   add_trace_options(app, options);
-  app->add_option("--bands", options->bands, "Bands of input lengths, each with its own output lengths (default: 20; 1: independent)")->type_name("N");
-  app->add_option("--profile-window", options->profile_window, "Fit the rate by windows of this length (default: one rate)")->type_name("SECONDS");
+  app->add_option("--bands", options->bands,
+                  "Bands of input lengths, each with its own output lengths (default: 20; 1: independent)")
+      ->type_name("N");
+  app->add_option("--profile-window", options->profile_window,
+                  "Fit the rate by windows of this length (default: one rate)")
+      ->type_name("SECONDS");
   add_out(app, options, "the YAML");
   return {app, with_file(options, "fit", fit), {}};
 }
@@ -173,16 +195,25 @@ Command add_convert(CLI::App& parent) {
   add_file(app, options, "A trace (plain, .gz or .zst)");
   add_trace_options(app, options);
   add_out(app, options, "the requests");
-  return {app, with_file(options, "convert", [](const Options& o) { return write_as_trace(open_trace(o), o); }), {}};
+  return {app,
+          with_file(options, "convert", [](const Options& o) { return write_as_trace(open_trace(o), o); }),
+          {}};
 }
 
 Command add_generate(CLI::App& parent) {
   auto options = std::make_shared<Options>();
   options->file = "default";
-  CLI::App* app = parent.add_subcommand("generate", "Write the requests of a scenario's workload: section as kvcast's own JSON lines");
-  add_file(app, options, "A scenario, what kvcast trace fit wrote, or a built-in scenario (default: default)");
-  app->add_option("--set", options->settings, "Change a value, as path=value: --set workload.synthetic.requests=100 (repeatable)")->type_name("A.B=C")->expected(1)->take_all();
-  app->add_option("--seed", options->seed, "Seed of all randomness (default: the scenario's, else 1)")->type_name("N");
+  CLI::App* app = parent.add_subcommand(
+      "generate", "Write the requests of a scenario's workload: section as kvcast's own JSON lines");
+  add_file(app, options,
+           "A scenario, what kvcast trace fit wrote, or a built-in scenario (default: default)");
+  app->add_option("--set", options->settings,
+                  "Change a value, as path=value: --set workload.synthetic.requests=100 (repeatable)")
+      ->type_name("A.B=C")
+      ->expected(1)
+      ->take_all();
+  app->add_option("--seed", options->seed, "Seed of all randomness (default: the scenario's, else 1)")
+      ->type_name("N");
   add_out(app, options, "the requests");
   return {app, [options] { return write_as_trace(open_section(*options), *options); }, {}};
 }

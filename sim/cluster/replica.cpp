@@ -27,6 +27,7 @@ Content content_of(const Request& request) {
     for (const PromptSegment& part : request.details->content) content.prompt.push_back({part.segment, part.length});
     if (request.details->output_segment != 0) content.output = request.details->output_segment;
   }
+  content.is_private = content.prompt.empty() && (request.details == nullptr || request.details->output_segment == 0);
   if (content.prompt.empty()) content.prompt.push_back({kUnnamed | own, request.input});
   return content;
 }

@@ -32,6 +32,7 @@ struct Content {
   std::uint64_t salt = 0;  // tenants do not share
   std::vector<Run> prompt;
   std::uint64_t output = 0;
+  bool is_private = false;  // no other sequence can hold any of it: only the sequence itself can find it again
 };
 
 /// What a table must hold for the step being planned.
@@ -81,6 +82,8 @@ class BlockAllocator {
   [[nodiscard]] virtual bool grow(BlockTable& table, const Growth& growth) = 0;
   virtual void commit(BlockTable& /*table*/, Tokens /*shareable*/) {}
   virtual void release(BlockTable& table) = 0;
+  /// release() of a sequence that will come back and may find its blocks again.
+  virtual void suspend(BlockTable& table) { release(table); }
 
   [[nodiscard]] virtual Growing growing() const = 0;
   virtual void take(Blocks /*n*/) {}

@@ -87,7 +87,7 @@ void BlockPool::release(std::span<const BlockId> ids) {
 }
 
 void BlockPool::enter(BlockKey key, BlockId id) {
-  KVCAST_CHECK(blocks_[id].key == 0);
+  KVCAST_CHECK(blocks_[id].key == 0 || blocks_[id].key == kUnfindable);
   blocks_[id].key = key;
   blocks_[id].next_same = kNullBlock;
   BlockId last = keys_.find(key);
@@ -102,6 +102,10 @@ void BlockPool::enter(BlockKey key, BlockId id) {
 void BlockPool::forget(BlockId id) {
   Block& block = blocks_[id];
   if (block.key == 0) return;
+  if (block.key == kUnfindable) {
+    block.key = 0;
+    return;
+  }
   BlockId at = keys_.find(block.key);
   if (at == id) {
     keys_.set(block.key, block.next_same);

@@ -66,6 +66,11 @@ class BlockPool {
   [[nodiscard]] BlockId find(BlockKey key) const { return keys_.find(key); }
   [[nodiscard]] BlockKey key(BlockId id) const { return blocks_[id].key; }
   void enter(BlockKey key, BlockId id);
+  /// Marks a block as one with a key that nobody will ask for: it is freed like one with a key, and found by none.
+  void enter_unfindable(BlockId id) { blocks_[id].key = kUnfindable; }
+
+  /// No key has this value: keys are odd or are made odd by their maker.
+  static constexpr BlockKey kUnfindable = 2;
 
  private:
   struct Block {

@@ -19,6 +19,7 @@ struct Record {
   ContentChain chain;
   std::int64_t prompt = 0;
   std::vector<GroupTable> groups;
+  bool findable = true;        // its full blocks are entered by key: somebody may ask for them
   bool admitted = false;       // holds blocks: a lookup's finds have been taken
   std::int64_t junction = 0;   // longest hit of one kind beyond the common hit; 0: none
   std::vector<std::vector<BlockId>> found;  // by group, of the last lookup
@@ -67,6 +68,7 @@ class CachedBlocks final : public BlockAllocator {
     Record& r = record(table);
     r.prompt = 0;
     for (const Content::Run& run : content.prompt) r.prompt += run.length.value;
+    r.findable = !content.is_private;
     r.chain = ContentChain(std::move(content), settings_.hash_unit);
     r.groups.resize(settings_.groups.size());
     r.found.resize(settings_.groups.size());
@@ -85,7 +87,7 @@ class CachedBlocks final : public BlockAllocator {
     KVCAST_CHECK(!r.admitted);
     forget_lookup(r);
     r.junction = 0;
-    if (settings_.caching) find_common(r, known.value - 1);
+    if (settings_.caching && r.findable) find_common(r, known.value - 1);
     return Tokens{r.hit};
   }
 
@@ -124,6 +126,23 @@ class CachedBlocks final : public BlockAllocator {
     }
     r.admitted = false;
     forget_lookup(r);
+  }
+
+  /// What was private so far can be found by the sequence itself from here on.
+  void suspend(BlockTable& table) override {
+    Record& r = record(table);
+    if (settings_.caching && !r.findable) {
+      r.findable = true;
+      for (std::size_t g = 0; g < r.groups.size(); ++g) {
+        for (std::int64_t i = 0; i < r.groups[g].committed; ++i) {
+          const BlockId id = r.groups[g].blocks[static_cast<std::size_t>(i)];
+          if (id != kNullBlock && pool_.key(id) == BlockPool::kUnfindable) {
+            pool_.enter(key(r, settings_.groups[g].block_size, i, g), id);
+          }
+        }
+      }
+    }
+    release(table);
   }
 
   [[nodiscard]] Blocks growth_bound(std::int64_t tables, std::int64_t steps) const override {
@@ -210,7 +229,7 @@ class CachedBlocks final : public BlockAllocator {
   [[nodiscard]] BlockKey key(Record& r, std::int64_t block_size, std::int64_t index, std::size_t group) {
     const auto unit = static_cast<std::size_t>((index + 1) * (block_size / settings_.hash_unit) - 1);
     const std::uint64_t mixed = r.chain.hash(unit) ^ (static_cast<std::uint64_t>(group) * 0x9E3779B97F4A7C15u);
-    return mixed == 0 ? 1 : mixed;
+    return mixed | 1U;  // 0 and BlockPool::kUnfindable are taken
   }
 
   /// The block of each member of the kind at `index`; false where one has none.
@@ -331,7 +350,11 @@ class CachedBlocks final : public BlockAllocator {
       for (; table.committed < full; ++table.committed) {
         const BlockId id = table.blocks[static_cast<std::size_t>(table.committed)];
         if (id == kNullBlock || !kept(r, group, table.committed)) continue;
-        pool_.enter(key(r, group.block_size, table.committed, g), id);
+        if (r.findable) {
+          pool_.enter(key(r, group.block_size, table.committed, g), id);
+        } else {
+          pool_.enter_unfindable(id);
+        }
       }
     }
   }

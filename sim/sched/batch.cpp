@@ -193,7 +193,7 @@ bool Batch::grow_or_preempt(SeqIndex seq, Tokens n, bool& skip_next) {
 void Batch::preempt(SeqIndex seq) {
   Sequence& s = at(seq);
   KVCAST_CHECK(!link(seq).in_group);
-  allocator_.release(s.table);
+  allocator_.suspend(s.table);
   preempted_.push_back({seq, s.computed});
   s.computed = Tokens{0};
   if (!options_.keeps_drafts_on_preemption) s.drafts = Tokens{0};

@@ -58,17 +58,27 @@ void PrefillAdder::charge(std::int64_t taken, std::int64_t outputs) {
   if (chunk_) *chunk_ -= paged;
 }
 
-bool PrefillAdder::add_chunked(ReqIndex index) {
+std::int64_t PrefillAdder::next_chunk(const Req& req) const {
   KVCAST_CHECK(chunk_.has_value());
-  Req& req = reqs_[to_index(index)];
   std::int64_t limit = std::min(*chunk_, static_cast<std::int64_t>(total()));
   if (limit <= 0) limit = *chunk_;  // it must go on: it would hold its memory for ever
+  return std::min(req.fill - req.kv, limit);
+}
+
+bool PrefillAdder::fits_chunked(ReqIndex index) const {
+  const Req& req = reqs_[to_index(index)];
+  const std::int64_t chunk = next_chunk(req);
+  return chunk > 0 && chunk + (pool_.page() > 1 ? pool_.page() : 0) <= pool_.free() + pool_.evictable();
+}
+
+bool PrefillAdder::add_chunked(ReqIndex index) {
+  Req& req = reqs_[to_index(index)];
+  req.taken = next_chunk(req);
   req.there = req.kv;
-  const std::int64_t left = req.fill - req.there;
-  req.taken = std::min(left, limit);
   admitted_.push_back(index);
-  charge(req.taken, req.taken < left ? 0 : clipped(req.max_new));
-  return req.taken < left;
+  const bool cut = req.there + req.taken < req.fill;
+  charge(req.taken, cut ? 0 : clipped(req.max_new));
+  return cut;
 }
 
 SglangVerdict PrefillAdder::add(ReqIndex index, const RadixTree::Match& prefix) {

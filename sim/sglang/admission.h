@@ -26,6 +26,8 @@ class PrefillAdder {
 
   PrefillAdder(const SglangSettings& settings, Reqs& reqs, KvPool& pool, const Setup& setup);
 
+  /// Whether there are slots for the next chunk of the prompt in progress. (Where there are none, SGLang stops with an error; here the chunk waits.)
+  [[nodiscard]] bool fits_chunked(ReqIndex req) const;
   /// The next chunk of the prompt in progress. True: the prompt goes on after it.
   [[nodiscard]] bool add_chunked(ReqIndex req);
   /// A request from the queue whose cached prefix has just been matched.
@@ -48,6 +50,7 @@ class PrefillAdder {
 
   [[nodiscard]] std::int64_t current() const { return pool_.free() + pool_.evictable() - current_offset_; }
   [[nodiscard]] std::int64_t clipped(std::int64_t outputs) const { return std::min(outputs, settings_.clip_max_new_tokens); }
+  [[nodiscard]] std::int64_t next_chunk(const Req& req) const;
   [[nodiscard]] SglangVerdict state() const;
   [[nodiscard]] SglangVerdict add_within_budget(Req& req, ReqIndex index);
   [[nodiscard]] SglangVerdict add_with_look_ahead(Req& req, ReqIndex index);

@@ -100,7 +100,10 @@ std::optional<PlannedStep> Scheduler::plan_prefill() {
   admission.put_behind = waiting_.sort(reqs_, pool_);
   PrefillAdder adder(settings_, reqs_, pool_,
                      {.running = running_, .new_token_ratio = ratio_, .decode_tokens = settings_.enable_mixed_chunk ? running : 0});
-  if (chunked_ != kNoReq && !adder.add_chunked(chunked_)) chunked_ = kNoReq;
+  if (chunked_ != kNoReq) {
+    if (!adder.fits_chunked(chunked_)) return std::nullopt;
+    if (!adder.add_chunked(chunked_)) chunked_ = kNoReq;
+  }
   admit_from_queue(adder, rows, admission);
   if (adder.admitted().empty()) return std::nullopt;
   if (adder.cut() != kNoReq) {

@@ -170,7 +170,7 @@ void SglangEngine::launch(PlannedStep&& step, FineInstant now) {
   flight.begin = front_ ? std::max(now, front_->end()) : now;
   flight.cost = cost_of(flight.step);
   for (const PlannedChunk& chunk : flight.step.chunks) {
-    recorder_.admitted(truth(chunk.req).track, now, Tokens{chunk.there});
+    if (!scheduler_.reqs()[to_index(chunk.req)].refused) recorder_.admitted(truth(chunk.req).track, now, Tokens{chunk.there});
   }
   if (steps_ != nullptr) flight.record = recorded(flight);
   if (settings_.observer != nullptr) settings_.observer->on_step(told(flight));

@@ -11,11 +11,11 @@ namespace kvcast {
 namespace {
 
 /// The lines that a log of these steps holds.
-std::string logged(const std::vector<StepRecord>& steps, std::int64_t replicas) {
+std::string logged(const std::vector<StepRecord>& steps, DecisionLog::Form form) {
   std::string path = (std::filesystem::temp_directory_path() / "kvcast-decisions-XXXXXX").string();
   BOOST_REQUIRE(mkstemp(path.data()) >= 0);
   OutputFile out(path);
-  DecisionLog log(out, replicas);
+  DecisionLog log(out, form);
   for (const StepRecord& step : steps) log.on_step(step);
   out.commit();
   std::string text = read_file(path, 1 << 20, ExitCode::bad_data);
@@ -37,11 +37,14 @@ StepRecord step(std::int64_t index, std::int64_t ns, std::vector<StepRecord::Ent
 
 BOOST_AUTO_TEST_SUITE(decision_log)
 
-// The form of the public logs that decisions are compared with: ids alone stand for one token on top of what the last entry left.
+// The form of the public logs that decisions are compared with: ids alone stand for one token on top of what
+// the last entry left.
 BOOST_AUTO_TEST_CASE(a_request_from_admission_to_end) {
   StepRecord last = step(2, 3'000'000, {{RequestId{4}, 1, 100, false}});
   last.finished = {RequestId{4}};
-  BOOST_TEST(logged({step(0, 0, {{RequestId{4}, 64, 0, true}}), step(1, 1'000'000, {{RequestId{4}, 36, 64, false}}), last}, 1) ==
+  BOOST_TEST(logged({step(0, 0, {{RequestId{4}, 64, 0, true}}),
+                     step(1, 1'000'000, {{RequestId{4}, 36, 64, false}}), last},
+                    {}) ==
              "{\"i\":0,\"t\":0,\"s\":[[4,64,0,0]],\"fs\":7,\"R\":2,\"W\":1,\"fu\":8}\n"
              "{\"i\":1,\"t\":1000,\"s\":[[4,36,64]],\"fs\":7,\"R\":2,\"W\":1,\"fu\":8}\n"
              "{\"i\":2,\"t\":3000,\"s\":[4],\"fs\":7,\"R\":2,\"W\":1,\"f\":[4],\"fu\":8}\n");
@@ -52,7 +55,7 @@ BOOST_AUTO_TEST_CASE(preempted_requests_start_again_in_full) {
   preempting.preempted = {RequestId{2}, RequestId{3}};
   BOOST_TEST(logged({step(0, 0, {{RequestId{1}, 16, 0, true}, {RequestId{2}, 16, 0, true}}), preempting,
                      step(2, 10, {{RequestId{1}, 1, 17, false}, {RequestId{2}, 17, 0, true}})},
-                    1) ==
+                    {}) ==
              "{\"i\":0,\"t\":0,\"s\":[[1,16,0,0],[2,16,0,0]],\"fs\":7,\"R\":2,\"W\":1,\"fu\":8}\n"
              "{\"i\":1,\"t\":0.005,\"s\":[1],\"p\":[2,3],\"fs\":7,\"R\":2,\"W\":1,\"fu\":8}\n"
              "{\"i\":2,\"t\":0.01,\"s\":[1,[2,17,0,0]],\"fs\":7,\"R\":2,\"W\":1,\"fu\":8}\n");
@@ -61,9 +64,20 @@ BOOST_AUTO_TEST_CASE(preempted_requests_start_again_in_full) {
 BOOST_AUTO_TEST_CASE(several_replicas_are_told_apart) {
   StepRecord other = step(0, 1500, {{RequestId{1}, 1, 8, false}});
   other.replica = ReplicaId{1};
-  BOOST_TEST(logged({step(0, 0, {{RequestId{1}, 8, 0, true}}), other}, 2) ==
+  BOOST_TEST(logged({step(0, 0, {{RequestId{1}, 8, 0, true}}), other}, {.replicas = 2}) ==
              "{\"replica\":0,\"i\":0,\"t\":0,\"s\":[[1,8,0,0]],\"fs\":7,\"R\":2,\"W\":1,\"fu\":8}\n"
              "{\"replica\":1,\"i\":0,\"t\":1.5,\"s\":[[1,1,8]],\"fs\":7,\"R\":2,\"W\":1,\"fu\":8}\n");
+}
+
+BOOST_AUTO_TEST_CASE(cached_tokens_asynchronous_steps_and_drafts) {
+  StepRecord record = step(3, 7000, {{RequestId{5}, 4, 32, true}});
+  record.output_known = 1;
+  record.device_begin = Instant{Duration{9500}};
+  record.drafted = {{RequestId{5}, 3, 2}, {RequestId{6}, 1, 0}};
+  record.finished = {RequestId{6}};
+  BOOST_TEST(logged({record}, {.asynchronous = true}) ==
+             "{\"i\":3,\"t\":7,\"s\":[[5,4,32,32]],\"fs\":7,\"R\":2,\"W\":1,\"u\":1,\"g\":9.5,\"sp\":[[5,3,2]"
+             ",[6,1,0]],\"f\":[6],\"fu\":8}\n");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

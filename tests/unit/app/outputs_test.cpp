@@ -103,8 +103,10 @@ BOOST_AUTO_TEST_CASE(impossible_targets_are_refused_before_anything_is_written) 
       return text.starts_with(path) && text.find(part) != std::string::npos;
     };
   };
-  BOOST_CHECK_EXCEPTION(OutputFile(folder.file("no/such/file")), InputError, names(folder.file("no/such/file"), "No such file"));
-  BOOST_CHECK_EXCEPTION(OutputFile(folder.path.string()), InputError, names(folder.path.string(), "Is a directory"));
+  BOOST_CHECK_EXCEPTION(OutputFile(folder.file("no/such/file")), InputError,
+                        names(folder.file("no/such/file"), "No such file"));
+  BOOST_CHECK_EXCEPTION(OutputFile(folder.path.string()), InputError,
+                        names(folder.path.string(), "Is a directory"));
   BOOST_TEST(folder.count() == 0);
 }
 
@@ -148,7 +150,8 @@ BOOST_AUTO_TEST_CASE(more_files_than_an_interrupt_could_clean_are_refused) {
   const Folder folder;
   std::vector<std::unique_ptr<OutputFile>> files;
   const auto open_many = [&] {
-    for (int i = 0; i < 100; ++i) files.push_back(std::make_unique<OutputFile>(folder.file(std::to_string(i).c_str())));
+    for (int i = 0; i < 100; ++i)
+      files.push_back(std::make_unique<OutputFile>(folder.file(std::to_string(i).c_str())));
   };
   BOOST_CHECK_THROW(open_many(), InputError);
   BOOST_TEST(folder.count() == files.size());

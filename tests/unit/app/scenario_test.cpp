@@ -2,9 +2,9 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "reports/report.h"
 #include "sim/app/compose.h"
 #include "sim/base/embedded.h"
-#include "reports/report.h"
 
 namespace kvcast {
 namespace {
@@ -31,7 +31,8 @@ Scenario read(const std::string& text, const std::vector<Setting>& settings = {}
 
 std::string simulated(Scenario scenario, unsigned threads) {
   const Experiment experiment = compose(std::move(scenario));
-  const RunRecord record = run(experiment.cluster, experiment.workload.make_source, *experiment.timer, {}, threads);
+  const RunRecord record =
+      run(experiment.cluster, experiment.workload.make_source, *experiment.timer, {}, threads);
   return to_json(finish_forecast(experiment, record));
 }
 
@@ -60,7 +61,8 @@ BOOST_AUTO_TEST_CASE(the_last_setting_wins) {
 }
 
 BOOST_AUTO_TEST_CASE(a_dump_reads_back_as_itself) {
-  ScenarioText first = text_of(kFormulaEngine, {{"slo", "{ttft_ms: {p99: 200}, tpot_ms: {mean: 30}}"}, {"limits.sim_time_s", "60"}});
+  ScenarioText first = text_of(
+      kFormulaEngine, {{"slo", "{ttft_ms: {p99: 200}, tpot_ms: {mean: 30}}"}, {"limits.sim_time_s", "60"}});
   (void)read_scenario(first);
   ScenarioText second = text_of(first.config.dump());
   (void)read_scenario(second);
@@ -78,7 +80,8 @@ BOOST_AUTO_TEST_CASE(a_dump_reads_back_as_itself) {
 }
 
 BOOST_AUTO_TEST_CASE(slo_terms_in_order) {
-  const Scenario scenario = read(kFormulaEngine, {{"slo", "{tpot_ms: {p99: 50}, ttft_ms: {p99: 2000, p50: 500}}"}});
+  const Scenario scenario =
+      read(kFormulaEngine, {{"slo", "{tpot_ms: {p99: 50}, ttft_ms: {p99: 2000, p50: 500}}"}});
   BOOST_REQUIRE(scenario.slo.size() == 3U);
   BOOST_TEST(scenario.slo[0].metric == "ttft");
   BOOST_TEST(scenario.slo[0].statistic == "p50");
@@ -99,13 +102,15 @@ BOOST_AUTO_TEST_CASE(a_pool_that_is_given_counts_the_null_block) {
 }
 
 BOOST_AUTO_TEST_CASE(a_pool_that_the_gpu_cannot_hold_is_said) {
-  const std::string model = "model: llama-3.1-8b\nengine: {max_model_len: 4096, num_gpu_blocks_override: 1000000}\n";
+  const std::string model =
+      "model: llama-3.1-8b\nengine: {max_model_len: 4096, num_gpu_blocks_override: 1000000}\n";
   const Experiment experiment = compose(read(model));
   BOOST_TEST(experiment.cluster.engine.pool.blocks.value == 999'999);
   BOOST_REQUIRE(!experiment.frame.notes.empty());
   BOOST_TEST(experiment.frame.notes.back().find("would run out of memory") != std::string::npos);
   const Experiment small = compose(read(model, {{"engine.num_gpu_blocks_override", "1000"}}));
-  for (const std::string& note : small.frame.notes) BOOST_TEST(note.find("out of memory") == std::string::npos);
+  for (const std::string& note : small.frame.notes)
+    BOOST_TEST(note.find("out of memory") == std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(a_contiguous_pool_is_counted_in_tokens) {
@@ -116,53 +121,94 @@ BOOST_AUTO_TEST_CASE(a_contiguous_pool_is_counted_in_tokens) {
   const PoolSize& slots = contiguous.cluster.engine.pool;
   BOOST_TEST(slots.block_size.value == 1);
   BOOST_TEST(contiguous.frame.facts.block_size == 1);
-  // The same bytes: the slots are those of the blocks, and at most the null block and the cut-off of one block more.
+  // The same bytes: the slots are those of the blocks, and at most the null block and the cut-off of one
+  // block more.
   const std::int64_t in_blocks = blocks.blocks.value * blocks.block_size.value;
   BOOST_TEST(slots.blocks.value >= in_blocks);
   BOOST_TEST(slots.blocks.value < in_blocks + 2 * blocks.block_size.value);
 }
 
 BOOST_AUTO_TEST_CASE(without_a_kv_cache_there_is_no_pool) {
-  const std::string model = "model: llama-3.1-8b\nengine: {max_model_len: 4096, scheduler: continuous, enable_kv_cache: false}\n";
+  const std::string model =
+      "model: llama-3.1-8b\nengine: {max_model_len: 4096, scheduler: continuous, enable_kv_cache: false}\n";
   const Experiment experiment = compose(read(model));
   BOOST_TEST(experiment.cluster.engine.pool.blocks.value == 0);
   BOOST_TEST(experiment.frame.engine.find("no KV cache") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(what_does_not_fit_says_what_would) {
-  const Scenario scenario = read("model: llama-3.1-8b\nengine: {max_model_len: 131072}\ncluster: {gpu: l4}\n");
-  BOOST_CHECK_EXCEPTION((void)compose(read("model: llama-3.1-8b\nengine: {max_model_len: 131072}\ncluster: {gpu: l4}\n")), InputError,
-                        [](const InputError& error) {
-                          const std::string text = error.what();
-                          return error.code() == ExitCode::infeasible && text.find("max_model_len ") != std::string::npos &&
-                                 text.find("tensor_parallel_size ") != std::string::npos && text.find("gpu ") != std::string::npos;
-                        });
+  const Scenario scenario =
+      read("model: llama-3.1-8b\nengine: {max_model_len: 131072}\ncluster: {gpu: l4}\n");
+  BOOST_CHECK_EXCEPTION(
+      (void)compose(read("model: llama-3.1-8b\nengine: {max_model_len: 131072}\ncluster: {gpu: l4}\n")),
+      InputError, [](const InputError& error) {
+        const std::string text = error.what();
+        return error.code() == ExitCode::infeasible && text.find("max_model_len ") != std::string::npos &&
+               text.find("tensor_parallel_size ") != std::string::npos &&
+               text.find("gpu ") != std::string::npos;
+      });
   // Each way out is one: with the length that it names the deployment fits.
   MemoryOptions options = scenario.deployment.memory;
   const MemoryReport refused = memory_report(*scenario.deployment.model, *scenario.deployment.gpu, options);
   BOOST_TEST((refused.status == MemoryStatus::refused));
   options.max_model_len = refused.fits_max_model_len;
-  BOOST_TEST((memory_report(*scenario.deployment.model, *scenario.deployment.gpu, options).status == MemoryStatus::ok));
+  BOOST_TEST((memory_report(*scenario.deployment.model, *scenario.deployment.gpu, options).status ==
+              MemoryStatus::ok));
   options.max_model_len += options.profile.block_size + 1;
-  BOOST_TEST((memory_report(*scenario.deployment.model, *scenario.deployment.gpu, options).status == MemoryStatus::refused));
+  BOOST_TEST((memory_report(*scenario.deployment.model, *scenario.deployment.gpu, options).status ==
+              MemoryStatus::refused));
 }
 
-BOOST_AUTO_TEST_CASE(what_is_not_modelled_is_refused_or_said) {
-  BOOST_CHECK_EXCEPTION((void)read(kFormulaEngine, {{"engine.enable_prefix_caching", "true"}}), InputError, says("does not model prefix caching"));
-  const auto mentions = [](const Scenario& scenario) {
-    for (const std::string& text : {std::string("Prefix caching")}) {
-      for (const Assumption& assumption : compose(Scenario(scenario)).frame.assumptions) {
-        if (assumption.text.find(text) != std::string::npos) return true;
-      }
-    }
-    return false;
+BOOST_AUTO_TEST_CASE(vllms_features_are_on_as_its_profile_says_and_off_elsewhere) {
+  const Scenario vllm = read(kFormulaEngine);
+  BOOST_TEST(vllm.deployment.memory.enable_prefix_caching.value());
+  BOOST_TEST(vllm.deployment.memory.async_scheduling.value());
+  BOOST_TEST(vllm.engine.batch.asynchronous);
+  const Scenario older = read(kFormulaEngine, {{"engine.profile", "vllm-0.11"}});
+  BOOST_TEST(!older.engine.batch.asynchronous);
+  const Scenario continuous = read(kFormulaEngine, {{"engine.scheduler", "continuous"}});
+  BOOST_TEST(!continuous.deployment.memory.enable_prefix_caching.value());
+  BOOST_TEST(!continuous.engine.batch.asynchronous);
+  BOOST_CHECK_EXCEPTION(
+      (void)read(kFormulaEngine, {{"engine.scheduler", "static"}, {"engine.enable_prefix_caching", "true"}}),
+      InputError, says("needs the scheduler vllm-v1"));
+}
+
+BOOST_AUTO_TEST_CASE(shared_prompts_are_hits_only_with_prefix_caching) {
+  const auto hit_rate = [](const char* caching) {
+    const std::vector<Setting> settings = {{"workload.synthetic.prefix", "{groups: 1, tokens: 512}"},
+                                           {"workload.synthetic.input", "{fixed: 512}"},
+                                           {"engine.enable_prefix_caching", caching}};
+    const Experiment experiment = compose(read(kFormulaEngine, settings));
+    const RunRecord record =
+        run(experiment.cluster, experiment.workload.make_source, *experiment.timer, {}, 1);
+    return finish_forecast(experiment, record).metrics.prefix_hit_rate_tokens;
   };
-  BOOST_TEST(mentions(read(kFormulaEngine)));
-  BOOST_TEST(!mentions(read(kFormulaEngine, {{"engine.enable_prefix_caching", "false"}})));
+  BOOST_TEST(hit_rate("false") == 0.0);
+  BOOST_TEST(hit_rate("true") > 0.4);
+  BOOST_TEST(hit_rate("true") < 1.0);
+}
+
+BOOST_AUTO_TEST_CASE(groups_of_layers_draw_from_one_pool) {
+  const Scenario scenario = read("model: gpt-oss-20b\nengine: {max_model_len: 8192}\n");
+  const KvReport kv = scenario.deployment.report->kv;
+  const Experiment experiment = compose(Scenario(scenario));
+  BOOST_TEST(kv.groups.size() == 2U);
+  BOOST_TEST(experiment.cluster.engine.pool.blocks.value == kv.blocks_usable);
+  BOOST_TEST(experiment.frame.facts.groups == 2);
+  BOOST_TEST(experiment.frame.facts.tokens_total() == kv.tokens_capacity);
+  // A request of 8,192 tokens takes 512 blocks in the group that keeps all, and in the window of 128 tokens
+  // what the window spans.
+  const auto allocator = experiment.cluster.engine.allocator(experiment.cluster.engine.pool);
+  BlockTable table;
+  table.limit = Tokens{8192};
+  allocator->open(table, Content{});
+  BOOST_TEST(allocator->needed(table, Tokens{16}).value == 2);
 }
 
 BOOST_AUTO_TEST_CASE(a_request_that_hangs_the_engine_is_named) {
-  // 64 blocks of 16 hold 1,024 tokens; the prompt of 2,000 passes the front door (max_model_len) and can never be admitted.
+  // 64 blocks of 16 hold 1,024 tokens; the prompt of 2,000 passes the front door (max_model_len) and can
+  // never be admitted.
   const std::string text = R"(
 engine: {max_model_len: 4096, num_gpu_blocks_override: 64, step_time: {affine: {base_us: 5000}}}
 workload: {synthetic: {requests: 5, arrivals: {process: constant, rate: 1}, input: {fixed: 2000}, output: {fixed: 10}}}

@@ -46,8 +46,12 @@ inline RunRecord synthetic_record(std::int64_t requests) {
   record.recomputed_tokens = 61234;
   record.blocks_used_max = 4 * 27000;
   const std::int64_t end = record.last_token.time_since_epoch().count();
-  record.steps = {requests * 90, requests * 1300, static_cast<Int128>(end) * 3 << kFineBits,
-                  static_cast<Int128>(end) * 3350 * 21 / 10, static_cast<Int128>(end) * 989'000 * 6 / 10};
+  record.steps = {.steps = requests * 90,
+                  .grouped = 0,
+                  .scheduled_tokens = requests * 1300,
+                  .busy_fine = static_cast<Int128>(end) * 3 << kFineBits,
+                  .hbm_bytes = static_cast<Int128>(end) * 3350 * 21 / 10,
+                  .flop = static_cast<Int128>(end) * 989'000 * 6 / 10};
   record.timeline.idle.largest_free_blocks = 4 * 27126;
   while (record.timeline.next_scrape_ns() <= end) {
     const double phase = static_cast<double>(record.timeline.next_scrape_ns()) / static_cast<double>(end);

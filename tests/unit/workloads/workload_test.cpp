@@ -2,6 +2,8 @@
 // cannot be.
 #include "workloads/workload.h"
 
+#include <unistd.h>
+
 #include <boost/test/unit_test.hpp>
 #include <filesystem>
 #include <fstream>
