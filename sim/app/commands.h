@@ -26,6 +26,7 @@ struct Command {
 [[nodiscard]] Command add_memory(CLI::App& root);
 [[nodiscard]] Command add_trace(CLI::App& root);
 [[nodiscard]] Command add_list(CLI::App& root);
+[[nodiscard]] Command add_validate(CLI::App& root);
 
 /// Parses the command line and runs the command that it names.
 /// \throws InputError for wrong usage and from the command

@@ -235,7 +235,7 @@ std::int64_t unit(Instant at) { return at == kNever ? -1 : at.time_since_epoch()
 
 /// One step in one line, with the short form of continued requests written out. `computed` carries what that form leaves out.
 std::string words(const Json& step, bool asynchronous, std::map<std::int64_t, std::int64_t>& computed) {
-  std::string text = "t=" + step.at("t").dump();
+  std::string text = "i=" + step.at("i").dump() + " t=" + step.at("t").dump();
   if (asynchronous) text += " g=" + step.at("g").dump() + " u=" + step.at("u").dump();
   text += " s=";
   for (const Json& entry : step.at("s")) {
@@ -261,7 +261,7 @@ std::string ids(const std::vector<RequestId>& list) {
 }
 
 std::string words(const StepRecord& step, bool asynchronous) {
-  std::string text = "t=" + std::to_string(unit(step.begin));
+  std::string text = "i=" + std::to_string(step.index) + " t=" + std::to_string(unit(step.begin));
   if (asynchronous) text += " g=" + std::to_string(unit(step.device_begin)) + " u=" + std::to_string(step.output_known);
   text += " s=";
   for (const StepRecord::Entry& e : step.scheduled) {
@@ -282,57 +282,131 @@ std::string words(const StepRecord& step, bool asynchronous) {
 /// A log that was cut shows an engine that repeats itself for ever; kvcast stops at the first repetition and says so.
 bool endless(const Log& log) { return !log.header.at("cut_after_steps").is_null(); }
 
-std::optional<DecisionDifference> compare_steps(const Log& log, const Capture& capture) {
+std::optional<LogDifference> compare_steps(const Log& log, const Capture& capture) {
+  constexpr std::size_t kContext = 3;
   const bool asynchronous = log.header.at("async_scheduling");
   std::map<std::int64_t, std::int64_t> computed;
+  std::vector<std::string> context;
   for (std::size_t i = 0; i < std::max(log.steps.size(), capture.steps.size()); ++i) {
     if (endless(log) && i == capture.steps.size()) return std::nullopt;
     const std::string expected = i < log.steps.size() ? words(log.steps[i], asynchronous, computed) : "(no step)";
     const std::string made = i < capture.steps.size() ? words(capture.steps[i], asynchronous) : "(no step)";
-    if (expected != made) return DecisionDifference{"step " + std::to_string(i), expected, made};
+    if (expected != made) return LogDifference{"step " + std::to_string(i), expected, made, context};
+    if (context.size() == kContext) context.erase(context.begin());
+    context.push_back(expected);
   }
   return std::nullopt;
 }
 
+/// The first of several comparisons that fails.
+class Comparison {
+ public:
+  void equal(const std::string& where, std::int64_t expected, std::int64_t made) {
+    if (!difference_ && expected != made) difference_ = LogDifference{where, std::to_string(expected), std::to_string(made), {}};
+  }
+  [[nodiscard]] const std::optional<LogDifference>& difference() const { return difference_; }
+
+ private:
+  std::optional<LogDifference> difference_;
+};
+
+/// What a log says twice must agree: a number that was changed shows here if nowhere else.
+std::optional<LogDifference> compare_header(const Log& log) {
+  const Json& h = log.header;
+  const Json& s = log.summary;
+  Comparison c;
+  const auto at = [](const Json& json, const char* key) { return json.at(key).get<std::int64_t>(); };
+  c.equal("header, num_requests", at(h, "num_requests"), static_cast<std::int64_t>(log.requests.size()));
+  c.equal("header, usable_blocks", at(h, "usable_blocks"), at(h, "num_gpu_blocks") - 1);
+  c.equal("header, watermark_blocks", at(h, "watermark_blocks"),
+          static_cast<std::int64_t>(h.at("watermark").get<double>() * static_cast<double>(at(h, "num_gpu_blocks"))));
+  for (std::size_t r = 0; r < log.requests.size(); ++r) {
+    const std::string where = "request " + std::to_string(r);
+    c.equal(where + ", r", at(log.requests[r], "r"), static_cast<std::int64_t>(r));
+    std::int64_t content = 0;
+    for (const Json& part : log.requests[r].at("seg")) {
+      content += part[1].get<std::int64_t>() * (part.size() > 2 ? part[2].get<std::int64_t>() : 1);
+    }
+    c.equal(where + ", prompt tokens", at(log.requests[r], "in"), content);
+  }
+  c.equal("summary, steps", at(s, "steps"), static_cast<std::int64_t>(log.steps.size()));
+  return c.difference();
+}
+
+/// First-token and finish steps, and tokens from the cache, as the steps tell them.
+void compare_step_numbers(const Log& log, const Capture& capture, Comparison& c) {
+  const Json& s = log.summary;
+  std::vector<std::int64_t> first(log.requests.size(), -1);
+  std::vector<std::int64_t> finish(log.requests.size(), -1);
+  std::vector<bool> admitted(log.requests.size(), false);
+  std::int64_t cached_first = 0;
+  std::int64_t cached_again = 0;
+  for (const StepRecord& step : capture.steps) {
+    for (const StepRecord::Entry& entry : step.scheduled) {
+      const std::uint64_t r = to_number(entry.id);
+      if (first[r] < 0 && entry.computed + entry.n >= log.requests[r].at("in").get<std::int64_t>()) first[r] = step.index;
+      if (!entry.admitted) continue;
+      (admitted[r] ? cached_again : cached_first) += entry.computed;
+      admitted[r] = true;
+    }
+    for (const RequestId id : step.finished) finish[to_number(id)] = step.index;
+  }
+  for (std::size_t r = 0; r < log.requests.size(); ++r) {
+    const std::string where = "request " + std::to_string(r);
+    c.equal(where + ", first token's step", s.at("first_token_step")[r].get<std::int64_t>(), first[r]);
+    c.equal(where + ", last token's step", s.at("finish_step")[r].get<std::int64_t>(), finish[r]);
+  }
+  c.equal("cached tokens at first admissions", s.at("cached_tokens_first_admission").get<std::int64_t>(), cached_first);
+  c.equal("cached tokens at readmissions", s.at("cached_tokens_readmission").get<std::int64_t>(), cached_again);
+}
+
 /// The run as a whole: what the summary line says.
-std::optional<DecisionDifference> compare_summary(const Log& log, const Capture& capture) {
+std::optional<LogDifference> compare_summary(const Log& log, const Capture& capture) {
   const Json& s = log.summary;
   const RunRecord& record = capture.record;
-  const auto differ = [](const std::string& where, auto expected, auto made) -> std::optional<DecisionDifference> {
-    if (expected == made) return std::nullopt;
-    return DecisionDifference{where, std::to_string(expected), std::to_string(made)};
-  };
-  if (auto d = differ("stuck", static_cast<int>(s.at("stuck").get<bool>()), static_cast<int>(record.stuck))) return d;
-  if (endless(log)) return std::nullopt;
-  if (auto d = differ("preemptions", s.at("preemptions").get<std::int64_t>(), record.preemptions)) return d;
-  if (auto d = differ("unfinished requests", static_cast<std::int64_t>(s.at("unfinished").size()), record.unfinished)) return d;
-  if (auto d = differ("rejected requests", static_cast<std::int64_t>(s.at("rejected").size()), record.rejected_too_long)) return d;
-  const std::int64_t least = log.header.at("usable_blocks").get<std::int64_t>() - record.blocks_used_max;
-  if (auto d = differ("least free blocks", s.at("min_free_blocks").get<std::int64_t>(), least)) return d;
+  Comparison c;
+  c.equal("stuck", s.at("stuck").get<bool>() ? 1 : 0, record.stuck ? 1 : 0);
+  if (endless(log)) return c.difference();
+  c.equal("preemptions", s.at("preemptions").get<std::int64_t>(), record.preemptions);
+  c.equal("unfinished requests", static_cast<std::int64_t>(s.at("unfinished").size()), record.unfinished);
+  c.equal("rejected requests", static_cast<std::int64_t>(s.at("rejected").size()), record.rejected_too_long);
+  c.equal("least free blocks", s.at("min_free_blocks").get<std::int64_t>(),
+          log.header.at("usable_blocks").get<std::int64_t>() - record.blocks_used_max);
+  std::int64_t prompt_tokens = 0;
+  std::int64_t output_tokens = 0;
+  std::int64_t preempted = 0;
   for (std::size_t r = 0; r < log.requests.size(); ++r) {
     const auto found = capture.rows.find(r);
     const RequestRow row = found == capture.rows.end() ? RequestRow{} : found->second;
     const auto at = [&](const char* key) { return s.at(key)[r].get<std::int64_t>(); };
     const std::string where = "request " + std::to_string(r) + ", ";
-    if (auto d = differ(where + "first token", at("first_token_time"), unit(row.first_token))) return d;
-    if (auto d = differ(where + "finish", at("finish_time"), unit(row.last_token))) return d;
-    if (auto d = differ(where + "preemptions", at("num_preemptions"), static_cast<std::int64_t>(row.preemptions))) return d;
-    if (auto d = differ(where + "output tokens", at("num_output"), row.output.value)) return d;
-    if (row.scheduled != kNever) {
-      if (auto d = differ(where + "cached tokens", at("cached_tokens"), row.cached.value)) return d;
-    }
+    c.equal(where + "first token", at("first_token_time"), unit(row.first_token));
+    c.equal(where + "finish", at("finish_time"), unit(row.last_token));
+    c.equal(where + "preemptions", at("num_preemptions"), row.preemptions);
+    c.equal(where + "output tokens", at("num_output"), row.output.value);
+    c.equal(where + "cached tokens", at("cached_tokens"), row.scheduled == kNever ? -1 : row.cached.value);
+    output_tokens += row.output.value;
+    preempted += row.preemptions > 0 ? 1 : 0;
+    prompt_tokens += log.requests[r].at("in").get<std::int64_t>();
   }
-  return std::nullopt;
+  c.equal("prompt tokens", s.at("prompt_tokens").get<std::int64_t>(), prompt_tokens);
+  c.equal("output tokens", s.at("output_tokens").get<std::int64_t>(), output_tokens);
+  c.equal("preempted requests", s.at("preempted_requests").get<std::int64_t>(), preempted);
+  if (record.unfinished == 0) c.equal("end time", s.at("end_time").get<std::int64_t>(), unit(record.last_token));
+  if (!capture.steps.empty()) compare_step_numbers(log, capture, c);
+  return c.difference();
 }
 
 }  // namespace
 
-DecisionCheck check_vllm_log(const std::string& path) {
+LogCheck check_vllm_log(const std::string& path) {
   const Log log = read_log(path);
-  DecisionCheck check;
+  LogCheck check;
   check.name = log.header.at("case");
   check.engine = "vLLM " + log.header.at("vllm_version").get<std::string>();
   check.requests = static_cast<std::int64_t>(log.requests.size());
+  check.difference = compare_header(log);
+  if (check.difference) return check;
   const Capture stepped = replay(log, StepPath::step_by_step);
   check.steps = static_cast<std::int64_t>(stepped.steps.size());
   check.difference = compare_steps(log, stepped);

@@ -291,6 +291,7 @@ TimelinePoint SglangEngine::point(FineInstant at) const {
 void SglangEngine::stop(std::optional<FineInstant> cutoff) {
   if (cutoff && busy_) {
     if (const std::int64_t ended = run_.ended_by(*cutoff); ended > 0) {
+      scrape(run_.begin + run_.elapsed(ended));
       const bool next_planned = run_.begin + run_.elapsed(ended) < *cutoff;
       const std::int64_t taken = scheduler_.tokens_taken(last_planned().step, next_planned ? ended : ended - 1);
       recorder_.blocks_used(blocks_used() + Blocks{taken / scheduler_.pool().page()});

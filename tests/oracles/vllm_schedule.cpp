@@ -18,7 +18,7 @@ BOOST_AUTO_TEST_CASE(every_decision_of_every_log) {
   std::int64_t grouped = 0;
   for (const char* version : {".", "v0.24.0", "v0.19.0", "v0.15.1", "v0.11.2"}) {
     for (const auto& path : test::files_in(*folder / version, ".jsonl.gz")) {
-      const DecisionCheck check = check_vllm_log(path.string());
+      const LogCheck check = check_vllm_log(path.string());
       if (check.difference) {
         BOOST_ERROR(check.engine << " " << check.name << ": " << check.difference->where << "\n  vLLM:   "
                                  << check.difference->expected.substr(0, 600) << "\n  kvcast: " << check.difference->made.substr(0, 600));
