@@ -2,8 +2,7 @@
 
 #include <unistd.h>
 #include <boost/test/unit_test.hpp>
-#include <chrono>
-#include <cstdio>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <limits>
@@ -335,21 +334,20 @@ BOOST_AUTO_TEST_CASE(large_texts_are_refused) {
              "s.yaml: is larger than the 4194304 bytes allowed here");
 }
 
-// Any text costs time in proportion to its length: the largest allowed of each kind stays within seconds.
+// Any text costs time in proportion to its length: half a MiB of each kind stays within seconds.
 // Quadratic behaviour, which this is here to catch, would take minutes to hours.
 BOOST_AUTO_TEST_CASE(time_is_linear_in_the_text) {
-  constexpr std::size_t kBytes = std::size_t{1} << 20;
+  constexpr std::size_t kBytes = std::size_t{1} << 19;
   for (const char* piece :
        {"a",       "a ",     "a\n ", "- a\n",    "[],",   "\"",         "'a' ",  "{",    "}",
         "x: |\n ", "&a ",    "*a ",  "!t ",      "# c\n", "? a\n: b\n", "\\",    "\n",   "%D\n",
         "---\n",   "a: b: ", ", ",   "\xc3\xa4", "\r\n",  "a:\n",       "[a]: ", "\"\n", "-\n"}) {
     for (const char* start : {"", "x: ", "x: [", "x: \"", "x: |\n  ", "x: >\n  ", "x: '"}) {
       const std::string text = start + repeated(piece, kBytes / std::char_traits<char>::length(piece));
-      const auto begin = std::chrono::steady_clock::now();
+      const std::clock_t begin = std::clock();  // processor time: a busy machine is no quadratic parser
       static_cast<void>(message_of([&] { parse(text); }));
-      const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
-      BOOST_TEST(seconds.count() < 10.0,
-                 "start " << start << " piece " << piece << ": " << seconds.count() << " s");
+      const double seconds = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
+      BOOST_TEST(seconds < 5.0, "start " << start << " piece " << piece << ": " << seconds << " s");
     }
   }
 }
