@@ -123,7 +123,7 @@ GpuSpec read_gpu(Config& config, std::string_view key, std::string_view fallback
   }
   gpu.name = name;
   gpu.from_catalogue = false;
-  if (gpu.title.empty()) gpu.title = name;
+  if (gpu.title.empty() || mapping.has("base")) gpu.title = name;
   read_mapping(mapping, gpu, complete);
   return gpu;
 }

@@ -19,6 +19,10 @@ bool is_attention(LayerKind kind) {
          kind == LayerKind::chunked_local;
 }
 
+bool is_windowed(LayerKind kind) {
+  return kind == LayerKind::sliding_window || kind == LayerKind::chunked_local;
+}
+
 /// What the model's layers have in common, as far as it decides block sizes.
 struct Traits {
   bool attention = false, mla = false, sparse = false, recurrent = false, windowed = false;
@@ -32,7 +36,7 @@ Traits traits_of(const ModelSpec& model) {
     traits.mla |= layer.kind == LayerKind::mla;
     traits.sparse |= layer.kind == LayerKind::mla && layer.mla.index_topk > 0;
     traits.recurrent |= layer.kind == LayerKind::recurrent;
-    traits.windowed |= layer.kind == LayerKind::sliding_window || layer.kind == LayerKind::chunked_local;
+    traits.windowed |= is_windowed(layer.kind);
     if (is_attention(layer.kind))
       traits.head_dim_max =
           std::max({traits.head_dim_max, layer.attention.head_dim_k, layer.attention.head_dim_v});
@@ -123,9 +127,7 @@ void add_entries(const ModelSpec& model, const LayerSpec& layer, std::int64_t in
   } else if (is_attention(layer.kind) || layer.kind == LayerKind::mla) {
     entry.page_bytes =
         block_size * layer_bytes_per_token(layer, options.tensor_parallel, dtype, model.dtype_bytes);
-    const bool windowed = layer.kind == LayerKind::sliding_window || layer.kind == LayerKind::chunked_local;
-    if (windowed && options.hybrid_manager) entry.window = layer.attention.window;
-    if (windowed && !options.hybrid_manager) entry.kind = LayerKind::full_attention;
+    if (is_windowed(layer.kind)) entry.window = layer.attention.window;
   } else {
     return;
   }
@@ -158,6 +160,29 @@ std::vector<KvEntry> collect_entries(const ModelSpec& model, const KvOptions& op
       add_entries(model, layer, index++, options, dtype, block_size, entries);
   }
   return entries;
+}
+
+/// Recurrent pages grow to the attention page that align_block_size() made for them. Without prefix caching
+/// one recurrent block spans the longest request.
+void align_states(const KvOptions& options, std::vector<KvEntry>& entries) {
+  std::int64_t attention = 0;
+  for (const KvEntry& entry : entries) {
+    if (entry.kind != LayerKind::recurrent) attention = std::max(attention, entry.page_bytes);
+  }
+  for (KvEntry& entry : entries) {
+    if (entry.kind != LayerKind::recurrent) continue;
+    entry.page_bytes = std::max(entry.page_bytes, attention);
+    if (!options.prefix_caching) entry.block_size = options.max_model_len;
+  }
+}
+
+/// Without the hybrid manager a windowed layer keeps every token, as a full one does.
+void widen_windows(std::vector<KvEntry>& entries) {
+  for (KvEntry& entry : entries) {
+    if (!is_windowed(entry.kind)) continue;
+    entry.kind = LayerKind::full_attention;
+    entry.window = 0;
+  }
 }
 
 /// Layers that can live in one group whatever their page: one kind, one window, one block size.
@@ -323,11 +348,18 @@ KvLayout make_kv_layout(const ModelSpec& model, const KvOptions& options) {
     throw InputError("disable_hybrid_kv_cache_manager: the recurrent layers of " + model.name +
                      " need the hybrid manager");
   }
+  if (options.context_parallel > 1 && traits.sparse && layout.dtype != KvDtype::fp8_ds_mla) {
+    throw InputError("decode_context_parallel_size: the sparse latent attention of " + model.name +
+                     " needs kv_cache_dtype fp8_ds_mla for it, not " + std::string(to_string(layout.dtype)));
+  }
   layout.block_size_resolved = choose_block_size(model, traits, options, layout.dtype);
   if (traits.recurrent)
     layout.block_size_resolved = align_block_size(model, options, layout.dtype, layout.block_size_resolved);
-  std::vector<KvEntry> entries = collect_entries(model, options, layout.dtype, layout.block_size_resolved);
-  if (entries.empty()) return layout;
+  layout.layers = collect_entries(model, options, layout.dtype, layout.block_size_resolved);
+  if (layout.layers.empty()) return layout;
+  align_states(options, layout.layers);
+  std::vector<KvEntry> entries = layout.layers;
+  if (!options.hybrid_manager) widen_windows(entries);
   const bool uniform = is_uniform(entries);
   if (uniform) {
     layout.groups.push_back({entries[0].kind, entries[0].block_size, entries[0].window, entries[0].checkpoint,
@@ -335,10 +367,6 @@ KvLayout make_kv_layout(const ModelSpec& model, const KvOptions& options) {
   } else {
     equalize_pages(entries);
     layout.groups = make_groups(entries);
-  }
-  for (KvLayoutGroup& group : layout.groups) {
-    if (group.kind == LayerKind::recurrent && !options.prefix_caching)
-      group.block_size = options.max_model_len;
   }
   layout.block_size = layout.groups[0].block_size;
   for (const KvLayoutGroup& group : layout.groups)

@@ -57,9 +57,10 @@ struct KvLayoutGroup {
 struct KvLayout {
   KvDtype dtype = KvDtype::model;        // resolved: "auto" stays, fp8 on sparse MLA becomes fp8_ds_mla
   std::int64_t block_size_resolved = 0;  // after the engine's choice and hybrid alignment, before grouping
-  std::vector<KvLayoutGroup> groups;           // empty: the model keeps no cache
-  std::int64_t bytes_per_block = 0;      // of the rank that needs most (the largest pipeline stage)
-  std::int64_t bytes_per_token = 0;      // unbounded layers of that rank, without padding
+  std::vector<KvEntry> layers;  // what each layer asks for, before windows are widened and pages made equal
+  std::vector<KvLayoutGroup> groups;          // empty: the model keeps no cache
+  std::int64_t bytes_per_block = 0;           // of the rank that needs most (the largest pipeline stage)
+  std::int64_t bytes_per_token = 0;           // unbounded layers of that rank, without padding
   std::int64_t state_bytes_per_sequence = 0;  // recurrent layers of that rank, one state each
   std::int64_t block_size = 0;                // smallest of the groups
 };
@@ -70,7 +71,8 @@ struct KvLayout {
 
 /// Blocks that one request of `tokens` needs in one group; the engine reserves room for a window plus the
 /// tokens in flight.
-[[nodiscard]] std::int64_t group_blocks(const KvLayoutGroup& group, const KvOptions& options, std::int64_t tokens);
+[[nodiscard]] std::int64_t group_blocks(const KvLayoutGroup& group, const KvOptions& options,
+                                        std::int64_t tokens);
 /// The same, summed over the groups.
 [[nodiscard]] std::int64_t request_blocks(const KvLayout& layout, const KvOptions& options,
                                           std::int64_t tokens);

@@ -52,18 +52,25 @@ void check_context_parallel(const ModelSpec& model, const MemoryOptions& options
   if (dcp == 1) return;
   if (options.tensor_parallel_size % dcp != 0)
     throw InputError("decode_context_parallel_size: must divide tensor_parallel_size");
+  std::int64_t kv_heads = 0;
   for (const LayerSpec& layer : model.layers) {
-    if (layer.kind == LayerKind::sliding_window || layer.kind == LayerKind::chunked_local) {
-      throw InputError("decode_context_parallel_size: windowed layers cannot be spread over ranks");
-    }
-    if (layer.kind == LayerKind::full_attention &&
-        dcp > options.tensor_parallel_size / layer.attention.kv_heads) {
-      throw InputError("decode_context_parallel_size: " + std::to_string(dcp) +
-                       " exceeds the copies of a KV head, tensor_parallel_size " +
-                       std::to_string(options.tensor_parallel_size) + " / " +
-                       std::to_string(layer.attention.kv_heads) + " KV heads");
-    }
+    if (layer.kind != LayerKind::mla) kv_heads = std::max(kv_heads, layer.attention.kv_heads);
   }
+  const std::string heads = std::to_string(kv_heads) + " KV heads";
+  if (kv_heads > 0 && options.tensor_parallel_size <= kv_heads) {
+    throw InputError(
+        "decode_context_parallel_size: needs copies of the KV heads, which there are only where " +
+        std::string("tensor_parallel_size exceeds the model's ") + heads + " (it is " +
+        std::to_string(options.tensor_parallel_size) + ")");
+  }
+  if (kv_heads > 0 && dcp > options.tensor_parallel_size / kv_heads) {
+    throw InputError("decode_context_parallel_size: " + std::to_string(dcp) + " exceeds the " +
+                     std::to_string(options.tensor_parallel_size / kv_heads) +
+                     " copies of a KV head, tensor_parallel_size " +
+                     std::to_string(options.tensor_parallel_size) + " / " + heads);
+  }
+  if (has_kind(model, LayerKind::sliding_window) || has_kind(model, LayerKind::chunked_local))
+    throw InputError("decode_context_parallel_size: windowed layers cannot be spread over ranks");
 }
 
 void fill_groups(const KvLayout& layout, const KvOptions& kv, std::int64_t max_model_len, KvReport& report) {
@@ -133,7 +140,8 @@ void check_positive(std::int64_t value, const char* name) {
   if (value < 1) throw InputError(std::string(name) + ": must be at least 1, is " + std::to_string(value));
 }
 
-MemoryReport evaluate(const ModelSpec& model, const GpuSpec& gpu, const MemoryOptions& options) {
+/// The limits that follow from options and profile, and the checks of the split. \throws InputError
+MemoryReport resolve(const ModelSpec& model, const MemoryOptions& options) {
   check_positive(options.tensor_parallel_size, "tensor_parallel_size");
   check_positive(options.pipeline_parallel_size, "pipeline_parallel_size");
   check_positive(options.decode_context_parallel_size, "decode_context_parallel_size");
@@ -148,6 +156,11 @@ MemoryReport evaluate(const ModelSpec& model, const GpuSpec& gpu, const MemoryOp
       model,
       {options.tensor_parallel_size, options.pipeline_parallel_size, options.enable_expert_parallel, {}});
   check_context_parallel(model, options);
+  return report;
+}
+
+MemoryReport evaluate(const ModelSpec& model, const GpuSpec& gpu, const MemoryOptions& options) {
+  MemoryReport report = resolve(model, options);
   const KvOptions kv = kv_options(model, options, report);
   const KvLayout layout = make_kv_layout(model, kv);
   report.weights = fill_weights(model, gpu, options);
@@ -242,6 +255,10 @@ void add_warnings(const MemoryOptions& options, MemoryReport& report) {
 }
 
 }  // namespace
+
+KvLayout memory_layout(const ModelSpec& model, const MemoryOptions& options) {
+  return make_kv_layout(model, kv_options(model, options, resolve(model, options)));
+}
 
 MemoryReport memory_report(const ModelSpec& model, const GpuSpec& gpu, const MemoryOptions& options) {
   if (!options.dtype.empty() && options.dtype != model.dtype) {

@@ -10,6 +10,7 @@
 #include "hwmodels/engine_profile.h"
 #include "hwmodels/gpu_spec.h"
 #include "hwmodels/kv_dtype.h"
+#include "hwmodels/kv_layout.h"
 #include "hwmodels/model_spec.h"
 
 namespace kvcast {
@@ -110,5 +111,9 @@ struct MemoryReport {
 /// supported, ...)
 [[nodiscard]] MemoryReport memory_report(const ModelSpec& model, const GpuSpec& gpu,
                                          const MemoryOptions& options);
+
+/// The pool's groups and what each layer stores, as memory_report() sizes them; in the model's own dtype.
+/// \throws InputError as above
+[[nodiscard]] KvLayout memory_layout(const ModelSpec& model, const MemoryOptions& options);
 
 }  // namespace kvcast

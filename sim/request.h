@@ -1,4 +1,5 @@
-/// Request: what the user asked, with the truth about its output. Sequence (sim/sched/sequence.h): what a policy may see of it.
+/// Request: what the user asked, with the truth about its output. Sequence (sim/sched/sequence.h): what a
+/// policy may see of it.
 #pragma once
 
 #include <cstdint>
@@ -18,23 +19,25 @@ struct PromptSegment {
 
 /// What few requests have; absent (null) in plain traces, so that a request stays small.
 struct RequestDetails {
-  std::string name;                     // the id in the user's file; empty: the request's number
+  std::string name;  // the id in the user's file; empty: the request's number
   std::string session;
   std::string model;
   std::string slo_class;
-  std::vector<PromptSegment> content;   // empty: shares nothing with anybody
-  std::uint64_t output_segment = 0;     // names the tokens it generates, where later prompts may hold them; 0: they do not
+  std::vector<PromptSegment> content;  // empty: shares nothing with anybody
+  std::uint64_t output_segment =
+      0;  // names the tokens it generates, where later prompts may hold them; 0: they do not
 };
 
-/// One user request. Immutable once generated: all its randomness has been drawn, so no policy can shift the workload.
+/// One user request. Immutable once generated: all its randomness has been drawn, so no policy can shift the
+/// workload.
 struct Request {
   RequestId id{};
   Instant arrival;
   Tokens input;
-  Tokens output;             // truth: tokens generated if nothing cuts it; never shown to a policy
-  Tokens output_limit;       // max_tokens as the client sent it (policies see it); 0: not given
-  Tokens output_predicted;   // what a length predictor says (policies see it); 0: no predictor
-  std::int32_t priority = 0; // smaller is served first, as in vLLM
+  Tokens output;              // truth: tokens generated if nothing cuts it; never shown to a policy
+  Tokens output_limit;        // max_tokens as the client sent it (policies see it); 0: not given
+  Tokens output_predicted;    // what a length predictor says (policies see it); 0: no predictor
+  std::int32_t priority = 0;  // smaller is served first, as in vLLM
   std::uint32_t tenant = 0;
   std::unique_ptr<RequestDetails> details;
 };

@@ -1,4 +1,5 @@
-/// The only door between the simulator and hwmodels/ (or a real GPU): from what a step computes to how long it takes.
+/// The only door between the simulator and hwmodels/ (or a real GPU): from what a step computes to how long
+/// it takes.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +8,8 @@
 
 namespace kvcast {
 
-/// The statistics of one engine step that decide its time. Counts, not lists, so that a decode step costs O(1) for any batch.
+/// The statistics of one engine step that decide its time. Counts, not lists, so that a decode step costs
+/// O(1) for any batch.
 struct StepShape {
   std::int64_t tokens = 0;           // rows of every GEMM: new tokens of all sequences, padding included
   std::int64_t sampled = 0;          // rows of the LM head and the sampler
@@ -15,7 +17,8 @@ struct StepShape {
   std::int64_t decode_context = 0;   // sum over them of the tokens attended to (cached + the new one)
   std::int64_t prefill_seqs = 0;     // sequences with a prompt chunk
   std::int64_t prefill_context = 0;  // sum over chunks of (cached + chunk) tokens
-  std::int64_t prefill_pairs = 0;    // sum over chunks of query-key pairs under the causal mask: q*cached + q*(q+1)/2
+  std::int64_t prefill_pairs =
+      0;  // sum over chunks of query-key pairs under the causal mask: q*cached + q*(q+1)/2
 };
 
 /// What one step costs. Bytes and FLOP are those of one GPU.
@@ -25,7 +28,8 @@ struct StepCost {
   std::int64_t flop = 0;
 };
 
-/// Cost of a pure decode step of a fixed number of sequences: affine in the context sum C, for every C up to context_max.
+/// Cost of a pure decode step of a fixed number of sequences: affine in the context sum C, for every C up to
+/// context_max.
 struct DecodeLine {
   StepCost base;               // at C = 0
   StepCost per_context_token;  // added for each token of C
@@ -33,7 +37,8 @@ struct DecodeLine {
 };
 
 /// Contract: pure and thread-safe; equal shapes cost equal times.
-/// - decode(n, C) equals step() of the shape {tokens n, sampled n, decode_seqs n, decode_context C} exactly, to 2^-20 ns, for every C
+/// - decode(n, C) equals step() of the shape {tokens n, sampled n, decode_seqs n, decode_context C} exactly,
+/// to 2^-20 ns, for every C
 ///   from the given one up to context_max. That is what lets a run of decode steps be summed in closed form.
 /// - step() never falls when a count rises.
 class StepTimer {

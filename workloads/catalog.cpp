@@ -48,6 +48,7 @@ const CatalogEntry<TraceFormat>& detect_format(const TraceFile& file) {
   }
   std::string known;
   for (const std::string& name : trace_formats().names()) known += (known.empty() ? "" : ", ") + name;
+  if (head.empty()) bad_trace(file.name, 1, 1, "the file is empty");
   bad_trace(file.name, 1, 1, "no known trace format begins like this (known: " + known + ")");
 }
 

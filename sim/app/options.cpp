@@ -31,6 +31,7 @@ ProgressMode parse_progress(const std::string& text) {
 
 std::vector<Setting> parse_settings(const std::vector<std::string>& texts) {
   std::vector<Setting> settings;
+  settings.reserve(texts.size());
   for (const std::string& text : texts) settings.push_back(parse_setting(text));
   return settings;
 }

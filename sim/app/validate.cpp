@@ -30,7 +30,8 @@ LogCheck check_sglang_log(const std::vector<std::string>& lines, const std::stri
     check.steps_grouped = replay.steps_in_runs;
     if (!replay.difference) continue;
     const auto& d = *replay.difference;
-    check.difference = LogDifference{fmt::format("line {}{}{}", d.line, d.field.empty() ? "" : ", ", d.field), d.expected, d.made, d.context};
+    check.difference = LogDifference{fmt::format("line {}{}{}", d.line, d.field.empty() ? "" : ", ", d.field),
+                                     d.expected, d.made, d.context};
     if (way == StepPath::closed_form) check.difference->where += " (closed form)";
     break;
   }
@@ -40,15 +41,18 @@ LogCheck check_sglang_log(const std::vector<std::string>& lines, const std::stri
 /// The header names its engine: vLLM's logs have a "type", SGLang's a "k".
 LogCheck check_log(const std::string& path) {
   const std::vector<std::string> lines = lines_of(path);
-  if (lines.empty()) throw InputError(path + ":1:1: the file is empty; a decision log begins with a header", ExitCode::bad_data);
-  const bool sglang = lines.front().find("\"sglang_version\"") != std::string::npos || lines.front().find("\"k\"") != std::string::npos;
+  if (lines.empty())
+    throw InputError(path + ":1:1: the file is empty; a decision log begins with a header",
+                     ExitCode::bad_data);
+  const bool sglang = lines.front().find("\"sglang_version\"") != std::string::npos ||
+                      lines.front().find("\"k\"") != std::string::npos;
   return sglang ? check_sglang_log(lines, path) : check_vllm_log(path);
 }
 
 void print(const std::string& path, const LogCheck& check) {
   if (!check.difference) {
-    fmt::print("equal    {} {}: {} steps; the closed form took {}{}{}\n", check.engine, check.name, check.steps, check.steps_grouped,
-               check.note.empty() ? "" : "; ", check.note);
+    fmt::print("equal    {} {}: {} steps; the closed form took {}{}{}\n", check.engine, check.name,
+               check.steps, check.steps_grouped, check.note.empty() ? "" : "; ", check.note);
     return;
   }
   const LogDifference& d = *check.difference;
@@ -60,12 +64,16 @@ void print(const std::string& path, const LogCheck& check) {
 }  // namespace
 
 Command add_validate(CLI::App& root) {
-  CLI::App* app = root.add_subcommand("validate", "Compare with a real engine: replay its decision logs, step by step and in closed form");
+  CLI::App* app = root.add_subcommand(
+      "validate", "Compare with a real engine: replay its decision logs, step by step and in closed form");
   auto logs = std::make_shared<std::vector<std::string>>();
-  app->add_option("--decisions", *logs, "Decision logs of vLLM or SGLang, JSON lines, plain or compressed")->type_name("LOG...")->expected(1, -1);
+  app->add_option("--decisions", *logs, "Decision logs of vLLM or SGLang, JSON lines, plain or compressed")
+      ->type_name("LOG...")
+      ->expected(1, -1);
   return {app,
           [logs] {
-            if (logs->empty()) throw InputError("kvcast validate needs --decisions LOG...; see kvcast validate --help");
+            if (logs->empty())
+              throw InputError("kvcast validate needs --decisions LOG...; see kvcast validate --help");
             std::size_t equal = 0;
             for (const std::string& path : *logs) {
               const LogCheck check = check_log(path);

@@ -14,7 +14,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-/// The logs' clock: a tick a step, or whole microseconds by formula. Rounding to microseconds makes it affine for one step at a time only.
+/// The logs' clock: a tick a step, or whole microseconds by formula. Rounding to microseconds makes it affine
+/// for one step at a time only.
 class LogTimer final : public StepTimer {
  public:
   explicit LogTimer(const Json& clock) : ticks_(clock.at("unit") == "tick") {
@@ -50,7 +51,8 @@ class LogSpeculation final : public Speculation {
   explicit LogSpeculation(const Json& header)
       : tokens_max_(header.at("num_spec_tokens")), eagle_(header.at("spec_method") == "eagle") {}
   [[nodiscard]] std::int64_t tokens_max() const override { return tokens_max_; }
-  [[nodiscard]] std::int64_t accepted(RequestId id, std::int64_t outputs, std::int64_t drafts) const override {
+  [[nodiscard]] std::int64_t accepted(RequestId id, std::int64_t outputs,
+                                      std::int64_t drafts) const override {
     return std::min(mix(id, outputs, 1) % (tokens_max_ + 1), drafts);
   }
   [[nodiscard]] std::int64_t proposed(RequestId id, std::int64_t outputs) const override {
@@ -60,7 +62,8 @@ class LogSpeculation final : public Speculation {
 
  private:
   static std::int64_t mix(RequestId id, std::int64_t j, std::uint32_t c) {
-    std::uint32_t x = static_cast<std::uint32_t>(to_number(id)) * 2654435761U + static_cast<std::uint32_t>(j) * 2246822519U + c * 3266489917U;
+    std::uint32_t x = static_cast<std::uint32_t>(to_number(id)) * 2654435761U +
+                      static_cast<std::uint32_t>(j) * 2246822519U + c * 3266489917U;
     x ^= x >> 15U;
     x *= 2246822519U;
     x ^= x >> 13U;
@@ -114,14 +117,16 @@ AllocatorMaker allocator_of(const Json& h, EngineVersion version) {
     KvGroup group;
     group.block_size = g.at("block_size");
     if (g.at("kind") == "sliding") group.window = g.at("window");
-    if (g.contains("admission_cap_blocks") && !g.at("admission_cap_blocks").is_null()) group.admission_blocks = g.at("admission_cap_blocks");
+    if (g.contains("admission_cap_blocks") && !g.at("admission_cap_blocks").is_null())
+      group.admission_blocks = g.at("admission_cap_blocks");
     settings.groups.push_back(group);
   }
   settings.caching = h.at("enable_prefix_caching");
   settings.unit = h.at("scheduler_block_size");
   settings.hash_unit = h.at("hash_block_size");
   const Json& retention = h.at("prefix_cache_retention_interval");
-  settings.retention_interval = retention.is_null() ? std::nullopt : std::optional<std::int64_t>(retention.get<std::int64_t>());
+  settings.retention_interval =
+      retention.is_null() ? std::nullopt : std::optional<std::int64_t>(retention.get<std::int64_t>());
   settings.keep_all_window_blocks = version < EngineVersion{0, 24};
   settings.drop_last_block = h.at("eagle_block_drop");
   settings.commit_whole_units = version >= EngineVersion{0, 24};
@@ -143,8 +148,9 @@ ClusterSetup setup_of(const Log& log, const Speculation* speculation, StepPath p
   const Json& h = log.header;
   const EngineVersion version = version_of(h);
   std::string yaml = "max_num_batched_tokens: " + h.at("max_num_scheduled_tokens").dump() + "\n";
-  for (const char* key : {"max_num_seqs", "long_prefill_token_threshold", "enable_chunked_prefill", "scheduler_reserve_full_isl", "watermark",
-                          "max_num_active_seqs", "long_prefill_token_threshold_adaptive"}) {
+  for (const char* key : {"max_num_seqs", "long_prefill_token_threshold", "enable_chunked_prefill",
+                          "scheduler_reserve_full_isl", "watermark", "max_num_active_seqs",
+                          "long_prefill_token_threshold_adaptive"}) {
     if (h.contains(key) && !h.at(key).is_null()) yaml += std::string(key) + ": " + h.at(key).dump() + "\n";
   }
   Config engine = Config::from_text(yaml, log.path);
@@ -154,9 +160,11 @@ ClusterSetup setup_of(const Log& log, const Speculation* speculation, StepPath p
   defaults.max_model_len = setup.engine.max_model_len;
   defaults.version = version;
   setup.engine.scheduler = make_vllm_v1(engine, defaults);
-  setup.engine.order = queue_order_catalog().find(h.at("policy").get<std::string>(), log.path + ":1:1").make(engine);
+  setup.engine.order =
+      queue_order_catalog().find(h.at("policy").get<std::string>(), log.path + ":1:1").make(engine);
   setup.engine.allocator = allocator_of(h, version);
-  setup.engine.pool = {Blocks{h.at("usable_blocks").get<std::int64_t>()}, Tokens{h.at("block_size").get<std::int64_t>()}};
+  setup.engine.pool = {Blocks{h.at("usable_blocks").get<std::int64_t>()},
+                       Tokens{h.at("block_size").get<std::int64_t>()}};
   setup.engine.path = path;
   setup.engine.batch = vllm_batch_rules(version);
   setup.engine.batch.asynchronous = h.at("async_scheduling");
@@ -171,7 +179,8 @@ class LogSource final : public RequestSource {
  public:
   explicit LogSource(const Log& log) : log_(log), order_(log.requests.size()) {
     for (std::size_t i = 0; i < order_.size(); ++i) order_[i] = i;
-    std::stable_sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) { return arrival(a) < arrival(b); });
+    std::stable_sort(order_.begin(), order_.end(),
+                     [&](std::size_t a, std::size_t b) { return arrival(a) < arrival(b); });
   }
   [[nodiscard]] std::optional<Instant> next_arrival() override {
     if (next_ == order_.size()) return std::nullopt;
@@ -190,7 +199,8 @@ class LogSource final : public RequestSource {
     for (const Json& part : r.at("seg")) {
       const std::int64_t count = part.size() > 2 ? part[2].get<std::int64_t>() : 1;
       for (std::int64_t k = 0; k < count; ++k) {
-        request.details->content.push_back({static_cast<std::uint64_t>(part[0].get<std::int64_t>() + k), Tokens{part[1].get<std::int64_t>()}});
+        request.details->content.push_back({static_cast<std::uint64_t>(part[0].get<std::int64_t>() + k),
+                                            Tokens{part[1].get<std::int64_t>()}});
       }
     }
     request.details->output_segment = static_cast<std::uint64_t>(-(r.at("r").get<std::int64_t>() + 1));
@@ -227,13 +237,15 @@ Capture replay(const Log& log, StepPath path) {
   hooks.requests = &capture;
   if (path == StepPath::step_by_step) hooks.steps = &capture;
   const LogTimer timer(log.header.at("clock"));
-  capture.record = run(setup, [&] { return std::make_unique<LogSource>(log); }, timer, hooks);
+  capture.record = run(
+      setup, [&] { return std::make_unique<LogSource>(log); }, timer, hooks);
   return capture;
 }
 
 std::int64_t unit(Instant at) { return at == kNever ? -1 : at.time_since_epoch().count() / 1000; }
 
-/// One step in one line, with the short form of continued requests written out. `computed` carries what that form leaves out.
+/// One step in one line, with the short form of continued requests written out. `computed` carries what that
+/// form leaves out.
 std::string words(const Json& step, bool asynchronous, std::map<std::int64_t, std::int64_t>& computed) {
   std::string text = "i=" + step.at("i").dump() + " t=" + step.at("t").dump();
   if (asynchronous) text += " g=" + step.at("g").dump() + " u=" + step.at("u").dump();
@@ -249,7 +261,8 @@ std::string words(const Json& step, bool asynchronous, std::map<std::int64_t, st
     text += " ";
   }
   const auto list = [&](const char* key) { return step.contains(key) ? step.at(key).dump() : "[]"; };
-  text += "p=" + list("p") + " fs=" + step.at("fs").dump() + " R=" + step.at("R").dump() + " W=" + step.at("W").dump();
+  text += "p=" + list("p") + " fs=" + step.at("fs").dump() + " R=" + step.at("R").dump() +
+          " W=" + step.at("W").dump();
   if (step.contains("sp")) text += " sp=" + list("sp");
   return text + " f=" + list("f") + " fu=" + step.at("fu").dump();
 }
@@ -262,24 +275,27 @@ std::string ids(const std::vector<RequestId>& list) {
 
 std::string words(const StepRecord& step, bool asynchronous) {
   std::string text = "i=" + std::to_string(step.index) + " t=" + std::to_string(unit(step.begin));
-  if (asynchronous) text += " g=" + std::to_string(unit(step.device_begin)) + " u=" + std::to_string(step.output_known);
+  if (asynchronous)
+    text += " g=" + std::to_string(unit(step.device_begin)) + " u=" + std::to_string(step.output_known);
   text += " s=";
   for (const StepRecord::Entry& e : step.scheduled) {
     text += std::to_string(to_number(e.id)) + ":" + std::to_string(e.n) + "@" + std::to_string(e.computed);
     if (e.admitted) text += "+" + std::to_string(e.computed);
     text += " ";
   }
-  text += "p=" + ids(step.preempted) + " fs=" + std::to_string(step.free_scheduled.value) + " R=" + std::to_string(step.running) +
-          " W=" + std::to_string(step.waiting);
+  text += "p=" + ids(step.preempted) + " fs=" + std::to_string(step.free_scheduled.value) +
+          " R=" + std::to_string(step.running) + " W=" + std::to_string(step.waiting);
   if (!step.drafted.empty()) {
     Json drafted = Json::array();
-    for (const StepRecord::Drafted& d : step.drafted) drafted.push_back({to_number(d.id), d.scheduled, d.accepted});
+    for (const StepRecord::Drafted& d : step.drafted)
+      drafted.push_back({to_number(d.id), d.scheduled, d.accepted});
     text += " sp=" + drafted.dump();
   }
   return text + " f=" + ids(step.finished) + " fu=" + std::to_string(step.free_updated.value);
 }
 
-/// A log that was cut shows an engine that repeats itself for ever; kvcast stops at the first repetition and says so.
+/// A log that was cut shows an engine that repeats itself for ever; kvcast stops at the first repetition and
+/// says so.
 bool endless(const Log& log) { return !log.header.at("cut_after_steps").is_null(); }
 
 std::optional<LogDifference> compare_steps(const Log& log, const Capture& capture) {
@@ -289,7 +305,8 @@ std::optional<LogDifference> compare_steps(const Log& log, const Capture& captur
   std::vector<std::string> context;
   for (std::size_t i = 0; i < std::max(log.steps.size(), capture.steps.size()); ++i) {
     if (endless(log) && i == capture.steps.size()) return std::nullopt;
-    const std::string expected = i < log.steps.size() ? words(log.steps[i], asynchronous, computed) : "(no step)";
+    const std::string expected =
+        i < log.steps.size() ? words(log.steps[i], asynchronous, computed) : "(no step)";
     const std::string made = i < capture.steps.size() ? words(capture.steps[i], asynchronous) : "(no step)";
     if (expected != made) return LogDifference{"step " + std::to_string(i), expected, made, context};
     if (context.size() == kContext) context.erase(context.begin());
@@ -302,7 +319,8 @@ std::optional<LogDifference> compare_steps(const Log& log, const Capture& captur
 class Comparison {
  public:
   void equal(const std::string& where, std::int64_t expected, std::int64_t made) {
-    if (!difference_ && expected != made) difference_ = LogDifference{where, std::to_string(expected), std::to_string(made), {}};
+    if (!difference_ && expected != made)
+      difference_ = LogDifference{where, std::to_string(expected), std::to_string(made), {}};
   }
   [[nodiscard]] const std::optional<LogDifference>& difference() const { return difference_; }
 
@@ -319,7 +337,8 @@ std::optional<LogDifference> compare_header(const Log& log) {
   c.equal("header, num_requests", at(h, "num_requests"), static_cast<std::int64_t>(log.requests.size()));
   c.equal("header, usable_blocks", at(h, "usable_blocks"), at(h, "num_gpu_blocks") - 1);
   c.equal("header, watermark_blocks", at(h, "watermark_blocks"),
-          static_cast<std::int64_t>(h.at("watermark").get<double>() * static_cast<double>(at(h, "num_gpu_blocks"))));
+          static_cast<std::int64_t>(h.at("watermark").get<double>() *
+                                    static_cast<double>(at(h, "num_gpu_blocks"))));
   for (std::size_t r = 0; r < log.requests.size(); ++r) {
     const std::string where = "request " + std::to_string(r);
     c.equal(where + ", r", at(log.requests[r], "r"), static_cast<std::int64_t>(r));
@@ -344,7 +363,8 @@ void compare_step_numbers(const Log& log, const Capture& capture, Comparison& c)
   for (const StepRecord& step : capture.steps) {
     for (const StepRecord::Entry& entry : step.scheduled) {
       const std::uint64_t r = to_number(entry.id);
-      if (first[r] < 0 && entry.computed + entry.n >= log.requests[r].at("in").get<std::int64_t>()) first[r] = step.index;
+      if (first[r] < 0 && entry.computed + entry.n >= log.requests[r].at("in").get<std::int64_t>())
+        first[r] = step.index;
       if (!entry.admitted) continue;
       (admitted[r] ? cached_again : cached_first) += entry.computed;
       admitted[r] = true;
@@ -356,8 +376,10 @@ void compare_step_numbers(const Log& log, const Capture& capture, Comparison& c)
     c.equal(where + ", first token's step", s.at("first_token_step")[r].get<std::int64_t>(), first[r]);
     c.equal(where + ", last token's step", s.at("finish_step")[r].get<std::int64_t>(), finish[r]);
   }
-  c.equal("cached tokens at first admissions", s.at("cached_tokens_first_admission").get<std::int64_t>(), cached_first);
-  c.equal("cached tokens at readmissions", s.at("cached_tokens_readmission").get<std::int64_t>(), cached_again);
+  c.equal("cached tokens at first admissions", s.at("cached_tokens_first_admission").get<std::int64_t>(),
+          cached_first);
+  c.equal("cached tokens at readmissions", s.at("cached_tokens_readmission").get<std::int64_t>(),
+          cached_again);
 }
 
 /// The run as a whole: what the summary line says.
@@ -392,7 +414,8 @@ std::optional<LogDifference> compare_summary(const Log& log, const Capture& capt
   c.equal("prompt tokens", s.at("prompt_tokens").get<std::int64_t>(), prompt_tokens);
   c.equal("output tokens", s.at("output_tokens").get<std::int64_t>(), output_tokens);
   c.equal("preempted requests", s.at("preempted_requests").get<std::int64_t>(), preempted);
-  if (record.unfinished == 0) c.equal("end time", s.at("end_time").get<std::int64_t>(), unit(record.last_token));
+  if (record.unfinished == 0)
+    c.equal("end time", s.at("end_time").get<std::int64_t>(), unit(record.last_token));
   if (!capture.steps.empty()) compare_step_numbers(log, capture, c);
   return c.difference();
 }
@@ -417,7 +440,9 @@ LogCheck check_vllm_log(const std::string& path) {
     check.difference = compare_summary(log, closed);
     if (check.difference) check.difference->where += " (closed form)";
   }
-  if (stepped.record.stuck) check.note = "the engine hangs: request " + std::to_string(to_number(stepped.record.stuck_request)) + " blocks the queue";
+  if (stepped.record.stuck)
+    check.note = "the engine hangs: request " + std::to_string(to_number(stepped.record.stuck_request)) +
+                 " blocks the queue";
   return check;
 }
 

@@ -1,4 +1,5 @@
-/// Decision logs of vLLM's v1 scheduler (one JSON line a step), replayed through the same scheduler, cache and event loop as every simulation.
+/// Decision logs of vLLM's v1 scheduler (one JSON line a step), replayed through the same scheduler, cache
+/// and event loop as every simulation.
 #pragma once
 
 #include <cstdint>
@@ -19,18 +20,18 @@ struct LogDifference {
 };
 
 struct LogCheck {
-  std::string name;     // of the case
-  std::string engine;   // "vLLM 0.32.0"
+  std::string name;    // of the case
+  std::string engine;  // "vLLM 0.32.0"
   std::int64_t requests = 0;
-  std::int64_t steps = 0;               // compared, step by step
-  std::int64_t steps_grouped = 0;       // in the closed-form path: taken by the decode group as a whole
+  std::int64_t steps = 0;          // compared, step by step
+  std::int64_t steps_grouped = 0;  // in the closed-form path: taken by the decode group as a whole
   std::optional<LogDifference> difference;
-  std::string note;     // what the log shows beside its decisions: an engine that hangs
+  std::string note;  // what the log shows beside its decisions: an engine that hangs
 };
 
-/// Replays a log in both step paths and compares: every field of every step in the one, every request's times, cached tokens, preemptions and the least
-/// free blocks in both.
-/// \throws InputError (exit code 4) when the log cannot be read or its settings are not modelled
+/// Replays a log in both step paths and compares: every field of every step in the one, every request's
+/// times, cached tokens, preemptions and the least free blocks in both. \throws InputError (exit code 4) when
+/// the log cannot be read or its settings are not modelled
 [[nodiscard]] LogCheck check_vllm_log(const std::string& path);
 
 }  // namespace kvcast

@@ -440,7 +440,7 @@ std::string Config::get_string(std::string_view key, std::string_view fallback) 
 
 std::string Config::get_choice(std::string_view key, std::initializer_list<std::string_view> allowed,
                                std::string_view fallback) {
-  const std::string value = get_string(key, fallback);
+  std::string value = get_string(key, fallback);
   if (std::find(allowed.begin(), allowed.end(), value) == allowed.end()) {
     fail(key, "unknown value " + quoted(value) + known_names(value, {allowed.begin(), allowed.end()}));
   }

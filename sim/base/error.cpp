@@ -26,6 +26,10 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string nearest_name(std::string_view wrong, const std::vector<std::string>& known) {
+  constexpr std::size_t kBeginning = 3;  // letters from which on a name that goes on like this is meant
+  for (const std::string& name : known) {
+    if (wrong.size() >= kBeginning && name.starts_with(wrong)) return name;
+  }
   std::string best;
   std::size_t best_distance = std::max<std::size_t>(2, wrong.size() / 3) + 1;
   for (const std::string& name : known) {

@@ -10,8 +10,8 @@
 namespace kvcast {
 namespace {
 
-/// Contract: one pass over a source. A cluster may be told to serve only some of its replicas (a share of the threads); requests routed to others
-/// are dropped, which is right when the router reads no loads.
+/// Contract: one pass over a source. A cluster may be told to serve only some of its replicas (a share of the
+/// threads); requests routed to others are dropped, which is right when the router reads no loads.
 class Cluster {
  public:
   struct Share {
@@ -19,7 +19,8 @@ class Cluster {
     std::size_t stride = 1;
   };
 
-  Cluster(const ClusterSetup& setup, RequestSource& source, const StepTimer& timer, const RunHooks& hooks, Share share)
+  Cluster(const ClusterSetup& setup, RequestSource& source, const StepTimer& timer, const RunHooks& hooks,
+          Share share)
       : setup_(setup),
         source_(source),
         hooks_(hooks),
@@ -69,7 +70,8 @@ class Cluster {
     const FineInstant now = events_.top_time();
     events_.clear(i);
     replicas_[i]->complete();
-    // A client knows of its answer in the next whole nanosecond: the engine has gone on by then, on every replica alike.
+    // A client knows of its answer in the next whole nanosecond: the engine has gone on by then, on every
+    // replica alike.
     const Instant known = now.floor() + Duration{1};
     for (const RequestId id : replicas_[i]->finished()) {
       --loads_[i].requests;
@@ -123,9 +125,9 @@ class Cluster {
   std::vector<std::unique_ptr<Engine>> replicas_;
   EventQueue events_;
   std::vector<ReplicaLoad> loads_;
-  std::vector<std::size_t> pending_;      // replicas that may start a step
-  std::vector<FineInstant> wake_time_;    // of each
-  FineInstant pending_time_;              // the latest of these
+  std::vector<std::size_t> pending_;    // replicas that may start a step
+  std::vector<FineInstant> wake_time_;  // of each
+  FineInstant pending_time_;            // the latest of these
   std::optional<FineInstant> cutoff_;
   std::int64_t arrived_ = 0;
 };
@@ -138,8 +140,8 @@ RunRecord merge(const std::vector<std::unique_ptr<Cluster>>& shares, std::size_t
 
 }  // namespace
 
-RunRecord run(const ClusterSetup& setup, const SourceMaker& source, const StepTimer& timer, const RunHooks& hooks,
-              unsigned threads) {
+RunRecord run(const ClusterSetup& setup, const SourceMaker& source, const StepTimer& timer,
+              const RunHooks& hooks, unsigned threads) {
   KVCAST_CHECK(setup.replicas >= 1);
   const auto replicas = static_cast<std::size_t>(setup.replicas);
   std::vector<std::unique_ptr<RequestSource>> sources;
@@ -152,7 +154,8 @@ RunRecord run(const ClusterSetup& setup, const SourceMaker& source, const StepTi
   static const RunHooks silent;
   std::vector<std::unique_ptr<Cluster>> clusters;
   for (std::size_t k = 0; k < shares; ++k) {
-    clusters.push_back(std::make_unique<Cluster>(setup, *sources[k], timer, k == 0 ? hooks : silent, Cluster::Share{k, shares}));
+    clusters.push_back(std::make_unique<Cluster>(setup, *sources[k], timer, k == 0 ? hooks : silent,
+                                                 Cluster::Share{k, shares}));
   }
   std::vector<std::exception_ptr> failures(shares);
   std::vector<std::thread> workers;

@@ -19,10 +19,12 @@
 
 namespace kvcast {
 
-/// What contiguous allocation reserves: to max_model_len, or to the prompt plus the client's max_tokens where it sent one.
+/// What contiguous allocation reserves: to max_model_len, or to the prompt plus the client's max_tokens where
+/// it sent one.
 enum class Reservation { max_model_len, max_tokens };
 
-/// Runs of decode steps in one go, or every step and every sequence by itself. Equal results, to the nanosecond.
+/// Runs of decode steps in one go, or every step and every sequence by itself. Equal results, to the
+/// nanosecond.
 enum class StepPath { closed_form, step_by_step };
 
 /// One engine.
@@ -36,7 +38,8 @@ struct EngineSetup {
   bool enable_kv_cache = true;
   Reservation reservation = Reservation::max_model_len;
   StepPath path = StepPath::closed_form;
-  BatchOptions batch;  // asynchronous scheduling, speculation, rules by version; the rest follows from the above
+  BatchOptions
+      batch;  // asynchronous scheduling, speculation, rules by version; the rest follows from the above
 };
 
 struct ClusterSetup {
@@ -51,16 +54,16 @@ struct ClusterSetup {
 /// Who watches a run; all optional.
 struct RunHooks {
   RequestObserver* requests = nullptr;
-  StepObserver* steps = nullptr;  // only with StepPath::step_by_step
+  StepObserver* steps = nullptr;                       // only with StepPath::step_by_step
   std::function<void(std::int64_t arrived)> progress;  // now and then
 };
 
 /// Makes the same stream of requests at every call.
 using SourceMaker = std::function<std::unique_ptr<RequestSource>()>;
 
-/// Runs the source to its end (or to the cut-off). With several threads and a router that reads no loads, replicas are simulated side by side;
-/// the result is the same for any number of threads.
-/// \throws InputError from the source
+/// Runs the source to its end (or to the cut-off). With several threads and a router that reads no loads,
+/// replicas are simulated side by side; the result is the same for any number of threads. \throws InputError
+/// from the source
 [[nodiscard]] RunRecord run(const ClusterSetup& setup, const SourceMaker& source, const StepTimer& timer,
                             const RunHooks& hooks, unsigned threads = 1);
 

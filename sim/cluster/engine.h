@@ -18,11 +18,14 @@ class StepTimer;
 
 /// Contract: times only move forward, and at one moment output comes first, then arrivals, then plans.
 /// - enqueue() adds a request at its arrival; false: it was refused at the door.
-/// - plan() starts what can start at `now` and returns the time of the engine's next event, or nothing when it stays idle. It is called after complete(),
+/// - plan() starts what can start at `now` and returns the time of the engine's next event, or nothing when
+/// it stays idle. It is called after complete(),
 ///   and when a request has arrived at an idle engine.
-/// - cut(), after an enqueue() into a busy engine: the time of the next event, which may have come nearer, never before the arrival.
+/// - cut(), after an enqueue() into a busy engine: the time of the next event, which may have come nearer,
+/// never before the arrival.
 /// - complete() takes the output that is due at the next event.
-/// - stop() ends the run, at the cut-off or (none given) when nothing can happen any more; who is still inside is unfinished.
+/// - stop() ends the run, at the cut-off or (none given) when nothing can happen any more; who is still
+/// inside is unfinished.
 class Engine {
  public:
   virtual ~Engine() = default;
@@ -37,9 +40,11 @@ class Engine {
   [[nodiscard]] virtual RunRecord& record() = 0;
 };
 
-using EngineMaker = std::function<std::unique_ptr<Engine>(ReplicaId, const ClusterSetup&, const StepTimer&, const RunHooks&)>;
+using EngineMaker =
+    std::function<std::unique_ptr<Engine>(ReplicaId, const ClusterSetup&, const StepTimer&, const RunHooks&)>;
 
 /// The engine that Scheduler, QueueOrder and BlockAllocator policies plug into.
-[[nodiscard]] std::unique_ptr<Engine> make_replica(ReplicaId id, const ClusterSetup& setup, const StepTimer& timer, const RunHooks& hooks);
+[[nodiscard]] std::unique_ptr<Engine> make_replica(ReplicaId id, const ClusterSetup& setup,
+                                                   const StepTimer& timer, const RunHooks& hooks);
 
 }  // namespace kvcast

@@ -9,9 +9,9 @@ namespace {
 class LeastLoaded final : public Router {
  public:
   [[nodiscard]] ReplicaId pick(const Request& /*request*/, std::span<const ReplicaLoad> loads) override {
-    const auto least = std::min_element(loads.begin(), loads.end(), [](const ReplicaLoad& a, const ReplicaLoad& b) {
-      return a.requests < b.requests;
-    });
+    const auto least =
+        std::min_element(loads.begin(), loads.end(),
+                         [](const ReplicaLoad& a, const ReplicaLoad& b) { return a.requests < b.requests; });
     return static_cast<ReplicaId>(least - loads.begin());
   }
   [[nodiscard]] bool reads_loads() const override { return true; }

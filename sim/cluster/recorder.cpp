@@ -125,7 +125,8 @@ void Recorder::completed(const Track& track, FineInstant at) {
     record_.tpot.add(tpot);
   }
   ++record_.completed;
-  const bool good = ttft.count() <= slo_.ttft_ns && tpot.count() <= slo_.tpot_ns && e2el.count() <= slo_.e2el_ns;
+  const bool good =
+      ttft.count() <= slo_.ttft_ns && tpot.count() <= slo_.tpot_ns && e2el.count() <= slo_.e2el_ns;
   if (good) ++record_.good;
   record_.input_tokens += track.input.value;
   record_.output_tokens += track.output.value;

@@ -11,16 +11,17 @@
 
 namespace kvcast {
 
-/// What the world knows of one request inside an engine: the facts for its row. The truth about its output stays with the engine.
+/// What the world knows of one request inside an engine: the facts for its row. The truth about its output
+/// stays with the engine.
 struct Track {
   RequestId id{};
   Instant arrival;
   Tokens input;
-  Tokens output;   // made so far
+  Tokens output;  // made so far
   Tokens output_asked;
   Tokens output_limit;
   std::uint32_t tenant = 0;
-  Tokens cached;   // prompt tokens from a prefix cache at first admission
+  Tokens cached;  // prompt tokens from a prefix cache at first admission
   std::int32_t preemptions = 0;
   std::int32_t priority = 0;
   Instant scheduled = kNever;
@@ -52,7 +53,8 @@ class Recorder {
   void arrived(const Request& request);
   void refused(const Request& request, Outcome outcome);
   [[nodiscard]] Track track_of(Request&& request) const;
-  /// Scheduled for the first time, or again after a preemption, with `cached` tokens from a prefix cache; only the first time counts.
+  /// Scheduled for the first time, or again after a preemption, with `cached` tokens from a prefix cache;
+  /// only the first time counts.
   void admitted(Track& track, FineInstant now, Tokens cached);
   /// One more output token.
   void token(Track& track, FineInstant at);
@@ -74,7 +76,9 @@ class Recorder {
   [[nodiscard]] RunRecord& record() { return record_; }
 
  private:
-  [[nodiscard]] FineInstant next_scrape() const { return FineInstant{Instant{Duration{record_.timeline.next_scrape_ns()}}}; }
+  [[nodiscard]] FineInstant next_scrape() const {
+    return FineInstant{Instant{Duration{record_.timeline.next_scrape_ns()}}};
+  }
   void row(const Track& track, Outcome outcome, Instant last_token);
 
   ReplicaId id_;

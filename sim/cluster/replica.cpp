@@ -8,15 +8,18 @@ namespace kvcast {
 namespace {
 
 Tokens end_of(const Request& request) {
-  return request.input + (request.output_limit > Tokens{0} ? std::min(request.output, request.output_limit) : request.output);
+  return request.input +
+         (request.output_limit > Tokens{0} ? std::min(request.output, request.output_limit) : request.output);
 }
 
 Tokens limit_of(const Request& request, const EngineSetup& engine) {
   const bool by_request = engine.reservation == Reservation::max_tokens && request.output_limit > Tokens{0};
-  return by_request ? std::min(request.input + request.output_limit, engine.max_model_len) : engine.max_model_len;
+  return by_request ? std::min(request.input + request.output_limit, engine.max_model_len)
+                    : engine.max_model_len;
 }
 
-/// A prompt of which nothing is known shares nothing: its tokens are a segment of their own, and so is its output.
+/// A prompt of which nothing is known shares nothing: its tokens are a segment of their own, and so is its
+/// output.
 Content content_of(const Request& request) {
   const std::uint64_t own = to_number(request.id) << 1U;
   constexpr std::uint64_t kUnnamed = std::uint64_t{1} << 63U;
@@ -24,10 +27,12 @@ Content content_of(const Request& request) {
   content.salt = request.tenant;
   content.output = kUnnamed | own | 1U;
   if (request.details != nullptr) {
-    for (const PromptSegment& part : request.details->content) content.prompt.push_back({part.segment, part.length});
+    for (const PromptSegment& part : request.details->content)
+      content.prompt.push_back({part.segment, part.length});
     if (request.details->output_segment != 0) content.output = request.details->output_segment;
   }
-  content.is_private = content.prompt.empty() && (request.details == nullptr || request.details->output_segment == 0);
+  content.is_private =
+      content.prompt.empty() && (request.details == nullptr || request.details->output_segment == 0);
   if (content.prompt.empty()) content.prompt.push_back({kUnnamed | own, request.input});
   return content;
 }
@@ -35,7 +40,8 @@ Content content_of(const Request& request) {
 BatchOptions options_of(const EngineSetup& engine, const Scheduler& scheduler) {
   BatchOptions options = engine.batch;
   options.keeps_kv = engine.enable_kv_cache;
-  options.decode_group = engine.enable_kv_cache && engine.path == StepPath::closed_form && scheduler.repeats();
+  options.decode_group =
+      engine.enable_kv_cache && engine.path == StepPath::closed_form && scheduler.repeats();
   options.holds_finished = scheduler.holds_finished();
   options.max_model_len = engine.max_model_len;
   return options;
@@ -43,7 +49,8 @@ BatchOptions options_of(const EngineSetup& engine, const Scheduler& scheduler) {
 
 }  // namespace
 
-std::unique_ptr<Engine> make_replica(ReplicaId id, const ClusterSetup& setup, const StepTimer& timer, const RunHooks& hooks) {
+std::unique_ptr<Engine> make_replica(ReplicaId id, const ClusterSetup& setup, const StepTimer& timer,
+                                     const RunHooks& hooks) {
   return std::make_unique<Replica>(id, setup, timer, hooks);
 }
 
@@ -83,7 +90,8 @@ bool Replica::enqueue(Request&& request) {
     return false;
   }
   preemptions_in_vain_ = 0;
-  const bool named = allocator_->growing() == BlockAllocator::Growing::by_name || allocator_->growing() == BlockAllocator::Growing::by_step;
+  const bool named = allocator_->growing() == BlockAllocator::Growing::by_name ||
+                     allocator_->growing() == BlockAllocator::Growing::by_step;
   const SeqIndex seq = batch_.add(sequence, end_of(request), named ? content_of(request) : Content{});
   if (to_index(seq) >= tracks_.size()) tracks_.resize(to_index(seq) + 1);
   track(seq) = recorder_.track_of(std::move(request));
@@ -112,11 +120,12 @@ bool Replica::plan_step(FineInstant now) {
     note_plan(now);
     if (!batch_.step_empty()) break;
     if (batch_.preempted().empty()) return false;
-    tell_preemptions(now);                 // a step that only preempts lasts no time
+    tell_preemptions(now);                // a step that only preempts lasts no time
     if (!flights_.empty()) return false;  // and, beside one that runs, waits for its output
   }
   const StepShape shape = batch_.step_shape();
-  const std::int64_t repeatable = engine_.path == StepPath::closed_form && scheduler_->repeats() ? batch_.repeatable_steps() : 1;
+  const std::int64_t repeatable =
+      engine_.path == StepPath::closed_form && scheduler_->repeats() ? batch_.repeatable_steps() : 1;
   StepRecord told;
   if (observer_ != nullptr) record_step(now, told);
   batch_.launch();
@@ -128,8 +137,9 @@ bool Replica::plan_step(FineInstant now) {
   return true;
 }
 
-/// Sequences that take each other's blocks in turn, none ever reaching a token: an engine without the full-sequence gate can do that for ever
-/// when its pool is too small. With nobody arriving and no token made, so many preemptions each mean that it will not stop.
+/// Sequences that take each other's blocks in turn, none ever reaching a token: an engine without the
+/// full-sequence gate can do that for ever when its pool is too small. With nobody arriving and no token
+/// made, so many preemptions each mean that it will not stop.
 bool Replica::preempts_for_ever() const {
   constexpr std::int64_t kPreemptionsEach = 64;
   return preemptions_in_vain_ > kPreemptionsEach * (batch_.running() + batch_.waiting());
@@ -288,7 +298,8 @@ void Replica::update_cohorts(FineInstant end, const Batch::Flight& output, std::
   const bool group_ran = output.group_members > 0;
   if (group_ran) group_last_end_ = end;
   if (!batch_.groups_decodes() || output.dissolved) return cohorts_.clear();
-  joined -= static_cast<std::int64_t>(output.ended.size()) - output.group_ended;  // their first token was their last
+  joined -= static_cast<std::int64_t>(output.ended.size()) -
+            output.group_ended;  // their first token was their last
   if (group_ran) {
     cohorts_.assign(1, {end, output.group_members - output.group_ended + joined});
   } else if (joined > 0) {
@@ -296,7 +307,8 @@ void Replica::update_cohorts(FineInstant end, const Batch::Flight& output, std::
   }
 }
 
-/// Gaps between tokens of the decode group, pooled: the first step closes the gap since each member's last token, every further one lasts a step.
+/// Gaps between tokens of the decode group, pooled: the first step closes the gap since each member's last
+/// token, every further one lasts a step.
 void Replica::record_group_gaps(const StepRun& run, std::int64_t members) {
   const bool even = cohorts_.size() == 1 && cohorts_.front().last_token == run.begin;
   if (!even) {
@@ -356,14 +368,18 @@ std::int64_t Replica::further_steps_planned(FineInstant at) const {
   return flights_.size() == 2 ? 0 : std::min(run.ended_by(at) + 1, run.steps - 1);
 }
 
-/// A scrape between two step boundaries sees the step in flight: what it scheduled is running, what it took is used.
+/// A scrape between two step boundaries sees the step in flight: what it scheduled is running, what it took
+/// is used.
 void Replica::scrape(FineInstant until) {
   recorder_.scrape(until, [&](FineInstant at) {
-    if (!busy()) return TimelinePoint{0, batch_.waiting(), batch_.blocks_used().value, 0, allocator_->largest_free().value};
+    if (!busy())
+      return TimelinePoint{0, batch_.waiting(), batch_.blocks_used().value, 0,
+                           allocator_->largest_free().value};
     const std::int64_t further = further_steps_planned(at);
     batch_.take_blocks(further);
     return TimelinePoint{batch_.running(), batch_.waiting(), batch_.blocks_used().value,
-                         batch_.tokens_resident() + further * batch_.group().size(), allocator_->largest_free().value};
+                         batch_.tokens_resident() + further * batch_.group().size(),
+                         allocator_->largest_free().value};
   });
 }
 
@@ -383,11 +399,13 @@ void Replica::stop(std::optional<FineInstant> cutoff) {
   });
 }
 
-/// Counts the steps that ended by the cut-off, and takes the blocks of those that had been planned. Returns how many of these were of the group.
+/// Counts the steps that ended by the cut-off, and takes the blocks of those that had been planned. Returns
+/// how many of these were of the group.
 std::int64_t Replica::stop_run(FineInstant cutoff) {
   StepRun& run = flights_.back().run;
-  const auto group_flights = std::count_if(batch_.flights().begin(), batch_.flights().end(),
-                                           [](const Batch::Flight& flight) { return flight.group_members > 0; });
+  const auto group_flights =
+      std::count_if(batch_.flights().begin(), batch_.flights().end(),
+                    [](const Batch::Flight& flight) { return flight.group_members > 0; });
   const std::int64_t ended = flights_.size() == 1 ? run.ended_by(cutoff) : 0;
   if (run.steps == 1 || flights_.size() == 2) return group_flights;
   scrape(run.begin + run.elapsed(ended));

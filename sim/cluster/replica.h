@@ -1,4 +1,5 @@
-/// The engine that policies plug into: a Scheduler plans steps on a Batch, they last as long as the StepTimer says, their output is taken.
+/// The engine that policies plug into: a Scheduler plans steps on a Batch, they last as long as the StepTimer
+/// says, their output is taken.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +15,8 @@
 
 namespace kvcast {
 
-/// Synchronous: a step is planned when the output of the one before has been taken. Asynchronous: step n + 1 is planned when step n starts, with the
-/// output of step n - 1 known; at most two are under way.
+/// Synchronous: a step is planned when the output of the one before has been taken. Asynchronous: step n + 1
+/// is planned when step n starts, with the output of step n - 1 known; at most two are under way.
 class Replica final : public Engine {
  public:
   Replica(ReplicaId id, const ClusterSetup& setup, const StepTimer& timer, const RunHooks& hooks);
@@ -74,8 +75,8 @@ class Replica final : public Engine {
   std::int64_t last_output_told_ = -1;    // index of the last step whose output was taken
   std::int64_t preemptions_in_vain_ = 0;  // since the last token or arrival
   std::deque<Flight> flights_;
-  bool may_plan_ = true;                  // false inside a run whose next step is planned already
-  FineInstant event_;                     // the next event, while busy
+  bool may_plan_ = true;  // false inside a run whose next step is planned already
+  FineInstant event_;     // the next event, while busy
 };
 
 }  // namespace kvcast

@@ -18,8 +18,9 @@ struct ReplicaLoad {
   std::int64_t requests = 0;  // routed there and not ended
 };
 
-/// Contract: pick() is called once a request, at its arrival, in order of arrival. Ties go to the smaller replica.
-/// A router that does not read loads must depend on the sequence of calls alone: replicas may then be simulated apart.
+/// Contract: pick() is called once a request, at its arrival, in order of arrival. Ties go to the smaller
+/// replica. A router that does not read loads must depend on the sequence of calls alone: replicas may then
+/// be simulated apart.
 class Router {
  public:
   virtual ~Router() = default;

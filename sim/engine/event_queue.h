@@ -11,8 +11,8 @@
 
 namespace kvcast {
 
-/// Contract: an indexed binary heap. set() and clear() cost O(log owners), top O(1). Ties go to the smaller owner, so equal runs pop in
-/// equal order.
+/// Contract: an indexed binary heap. set() and clear() cost O(log owners), top O(1). Ties go to the smaller
+/// owner, so equal runs pop in equal order.
 class EventQueue {
  public:
   explicit EventQueue(std::size_t owners) : position_(owners, kNowhere), time_(owners) {}

@@ -1,4 +1,5 @@
-/// The engine's own clock: nanoseconds with 20 fraction bits, in 128 bits, so that a run of steps adds up without rounding.
+/// The engine's own clock: nanoseconds with 20 fraction bits, in 128 bits, so that a run of steps adds up
+/// without rounding.
 #pragma once
 
 #include "sim/base/units.h"
@@ -11,7 +12,8 @@ struct FineInstant {
 
   constexpr FineInstant() = default;
   constexpr explicit FineInstant(Int128 v) : value(v) {}
-  constexpr explicit FineInstant(Instant at) : value(static_cast<Int128>(at.time_since_epoch().count()) << kFineBits) {}
+  constexpr explicit FineInstant(Instant at)
+      : value(static_cast<Int128>(at.time_since_epoch().count()) << kFineBits) {}
 
   [[nodiscard]] constexpr Instant floor() const {
     return Instant{Duration{static_cast<std::int64_t>(value >> kFineBits)}};

@@ -14,16 +14,16 @@ class Config;
 
 /// A sequence's hold on the pool.
 struct BlockTable {
-  Tokens limit;              // the most tokens the sequence may ever hold
-  Blocks blocks;             // held; kept by allocators that count
-  std::int64_t offset = -1;  // contiguous: first slot of the region
+  Tokens limit;                      // the most tokens the sequence may ever hold
+  Blocks blocks;                     // held; kept by allocators that count
+  std::int64_t offset = -1;          // contiguous: first slot of the region
   std::uint32_t handle = kUnopened;  // of the allocator's own record, where it knows blocks by name
 
   static constexpr std::uint32_t kUnopened = ~std::uint32_t{0};
 };
 
-/// What the tokens of a sequence are, so that equal prefixes can be found: runs of (segment, length) for the prompt, one segment for the output.
-/// Two tokens are equal exactly when segment and position in it are.
+/// What the tokens of a sequence are, so that equal prefixes can be found: runs of (segment, length) for the
+/// prompt, one segment for the output. Two tokens are equal exactly when segment and position in it are.
 struct Content {
   struct Run {
     std::uint64_t segment;
@@ -32,7 +32,8 @@ struct Content {
   std::uint64_t salt = 0;  // tenants do not share
   std::vector<Run> prompt;
   std::uint64_t output = 0;
-  bool is_private = false;  // no other sequence can hold any of it: only the sequence itself can find it again
+  bool is_private =
+      false;  // no other sequence can hold any of it: only the sequence itself can find it again
 };
 
 /// What a table must hold for the step being planned.
@@ -50,10 +51,14 @@ struct PoolSize {
 };
 
 /// Contract:
-/// - open() and close() bracket a sequence's stay in the engine; in between, lookup() (at an admission), grow() and release() in any order.
-/// - grow() makes `table` hold what `growth` says; when the pool lacks room it returns false and the table has not grown.
-/// - needed() is what grow() would take now, cached blocks that nobody holds included; grow() succeeds exactly when the pool has that (contiguous: as one
-///   free run). needed_whole() is what an admission gate should ask for a whole sequence: less where blocks are recycled on the way.
+/// - open() and close() bracket a sequence's stay in the engine; in between, lookup() (at an admission),
+/// grow() and release() in any order.
+/// - grow() makes `table` hold what `growth` says; when the pool lacks room it returns false and the table
+/// has not grown.
+/// - needed() is what grow() would take now, cached blocks that nobody holds included; grow() succeeds
+/// exactly when the pool has that (contiguous: as one
+///   free run). needed_whole() is what an admission gate should ask for a whole sequence: less where blocks
+///   are recycled on the way.
 /// - used + free() = total() at every moment; release() gives back all that the table holds.
 /// - commit() makes full blocks up to that many tokens findable.
 class BlockAllocator {
@@ -61,7 +66,8 @@ class BlockAllocator {
   /// How a running decode makes a table grow.
   enum class Growing : std::uint8_t {
     never,      // room was taken on admission
-    by_blocks,  // one more block exactly when the tokens held are a multiple of block_size(); take(n) takes n such blocks at once
+    by_blocks,  // one more block exactly when the tokens held are a multiple of block_size(); take(n) takes n
+                // such blocks at once
     by_name,    // as by_blocks, but grow() must be called for each table in turn
     by_step,    // grow() must be called for every table in every step
   };
@@ -75,10 +81,13 @@ class BlockAllocator {
 
   virtual void open(BlockTable& /*table*/, Content&& /*content*/) {}
   virtual void close(BlockTable& /*table*/) {}
-  /// Tokens of the longest prefix found in the cache, fewer than `known`; remembered for the needed() and grow() that follow.
+  /// Tokens of the longest prefix found in the cache, fewer than `known`; remembered for the needed() and
+  /// grow() that follow.
   [[nodiscard]] virtual Tokens lookup(BlockTable& /*table*/, Tokens /*known*/) { return Tokens{0}; }
   [[nodiscard]] virtual Blocks needed(const BlockTable& table, Tokens slots) const = 0;
-  [[nodiscard]] virtual Blocks needed_whole(const BlockTable& table, Tokens known) const { return needed(table, known); }
+  [[nodiscard]] virtual Blocks needed_whole(const BlockTable& table, Tokens known) const {
+    return needed(table, known);
+  }
   [[nodiscard]] virtual bool grow(BlockTable& table, const Growth& growth) = 0;
   virtual void commit(BlockTable& /*table*/, Tokens /*shareable*/) {}
   virtual void release(BlockTable& table) = 0;
@@ -88,7 +97,9 @@ class BlockAllocator {
   [[nodiscard]] virtual Growing growing() const = 0;
   virtual void take(Blocks /*n*/) {}
   /// With Growing::by_step: the most blocks that `steps` steps of `tables` tables can take.
-  [[nodiscard]] virtual Blocks growth_bound(std::int64_t /*tables*/, std::int64_t /*steps*/) const { return Blocks{0}; }
+  [[nodiscard]] virtual Blocks growth_bound(std::int64_t /*tables*/, std::int64_t /*steps*/) const {
+    return Blocks{0};
+  }
 };
 
 /// Makes the allocator of one replica.

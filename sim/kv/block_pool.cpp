@@ -46,7 +46,11 @@ void KeyMap::erase(std::size_t hole) {
 }
 
 BlockPool::BlockPool(Blocks usable, bool caching, FreeOrder order)
-    : blocks_(static_cast<std::size_t>(usable.value) + 1), total_(usable), free_(usable), caching_(caching), order_(order) {
+    : blocks_(static_cast<std::size_t>(usable.value) + 1),
+      total_(usable),
+      free_(usable),
+      caching_(caching),
+      order_(order) {
   const auto n = static_cast<BlockId>(blocks_.size());
   for (BlockId id = 0; id < n; ++id) {
     blocks_[id].next = id + 1 == n ? 0 : id + 1;

@@ -14,7 +14,8 @@ using BlockId = std::uint32_t;
 constexpr BlockId kNullBlock = 0;  // stands for a block that is not needed; never handed out
 using BlockKey = std::uint64_t;    // hash of all tokens up to the block's end, and of its group; 0: none
 
-/// Block ids by key; several blocks may have one key, the first entered is found. Open addressing, linear probing.
+/// Block ids by key; several blocks may have one key, the first entered is found. Open addressing, linear
+/// probing.
 class KeyMap {
  public:
   [[nodiscard]] BlockId find(BlockKey key) const {
@@ -33,7 +34,9 @@ class KeyMap {
     BlockId block = kNullBlock;
   };
   [[nodiscard]] std::size_t mask() const { return slots_.size() - 1; }
-  [[nodiscard]] std::size_t home(BlockKey key) const { return static_cast<std::size_t>(key ^ (key >> 32)) & mask(); }
+  [[nodiscard]] std::size_t home(BlockKey key) const {
+    return static_cast<std::size_t>(key ^ (key >> 32)) & mask();
+  }
   void grow();
   void erase(std::size_t hole);
   std::vector<Slot> slots_;
@@ -46,8 +49,9 @@ enum class FreeOrder : std::uint8_t {
   all_behind,    // vLLM before
 };
 
-/// Contract: the free queue starts as 1, 2, 3, ... A block is in it exactly when nobody uses it; it keeps its key there until it is taken.
-/// Source: vLLM's BlockPool (vllm/v1/core/block_pool.py), rules 18 to 24 of its scheduler's semantics.
+/// Contract: the free queue starts as 1, 2, 3, ... A block is in it exactly when nobody uses it; it keeps its
+/// key there until it is taken. Source: vLLM's BlockPool (vllm/v1/core/block_pool.py), rules 18 to 24 of its
+/// scheduler's semantics.
 class BlockPool {
  public:
   BlockPool(Blocks usable, bool caching, FreeOrder order);
@@ -60,13 +64,15 @@ class BlockPool {
   [[nodiscard]] BlockId take();
   /// One more user.
   void touch(BlockId id);
-  /// One user less for each, in order of their coming eviction (the first is reused first); null blocks are passed over.
+  /// One user less for each, in order of their coming eviction (the first is reused first); null blocks are
+  /// passed over.
   void release(std::span<const BlockId> ids);
 
   [[nodiscard]] BlockId find(BlockKey key) const { return keys_.find(key); }
   [[nodiscard]] BlockKey key(BlockId id) const { return blocks_[id].key; }
   void enter(BlockKey key, BlockId id);
-  /// Marks a block as one with a key that nobody will ask for: it is freed like one with a key, and found by none.
+  /// Marks a block as one with a key that nobody will ask for: it is freed like one with a key, and found by
+  /// none.
   void enter_unfindable(BlockId id) { blocks_[id].key = kUnfindable; }
 
   /// No key has this value: keys are odd or are made odd by their maker.

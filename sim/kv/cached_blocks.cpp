@@ -1,5 +1,6 @@
-// vLLM's KV cache manager (vllm/v1/core/kv_cache_manager.py, kv_cache_coordinator.py, single_type_kv_cache_manager.py of 0.32): groups of full and
-// sliding-window attention over one pool, found again by the hash of everything before a block's end.
+// vLLM's KV cache manager (vllm/v1/core/kv_cache_manager.py, kv_cache_coordinator.py,
+// single_type_kv_cache_manager.py of 0.32): groups of full and sliding-window attention over one pool, found
+// again by the hash of everything before a block's end.
 #include "sim/kv/cached_blocks.h"
 
 #include <algorithm>
@@ -19,9 +20,9 @@ struct Record {
   ContentChain chain;
   std::int64_t prompt = 0;
   std::vector<GroupTable> groups;
-  bool findable = true;        // its full blocks are entered by key: somebody may ask for them
-  bool admitted = false;       // holds blocks: a lookup's finds have been taken
-  std::int64_t junction = 0;   // longest hit of one kind beyond the common hit; 0: none
+  bool findable = true;                     // its full blocks are entered by key: somebody may ask for them
+  bool admitted = false;                    // holds blocks: a lookup's finds have been taken
+  std::int64_t junction = 0;                // longest hit of one kind beyond the common hit; 0: none
   std::vector<std::vector<BlockId>> found;  // by group, of the last lookup
   std::int64_t hit = 0;
 };
@@ -48,14 +49,16 @@ class CachedBlocks final : public BlockAllocator {
         kinds_.push_back({group.block_size, group.window, {g}});
       }
     }
-    std::stable_sort(kinds_.begin(), kinds_.end(), [](const Kind& a, const Kind& b) { return a.window == 0 && b.window != 0; });
+    std::stable_sort(kinds_.begin(), kinds_.end(),
+                     [](const Kind& a, const Kind& b) { return a.window == 0 && b.window != 0; });
   }
 
   [[nodiscard]] Tokens block_size() const override { return Tokens{settings_.groups.front().block_size}; }
   [[nodiscard]] Blocks total() const override { return pool_.total(); }
   [[nodiscard]] Blocks free() const override { return pool_.free(); }
   [[nodiscard]] Growing growing() const override {
-    return settings_.groups.size() == 1 && settings_.groups.front().window == 0 ? Growing::by_name : Growing::by_step;
+    return settings_.groups.size() == 1 && settings_.groups.front().window == 0 ? Growing::by_name
+                                                                                : Growing::by_step;
   }
 
   void open(BlockTable& table, Content&& content) override {
@@ -92,7 +95,8 @@ class CachedBlocks final : public BlockAllocator {
   }
 
   [[nodiscard]] Blocks needed(const BlockTable& table, Tokens slots) const override {
-    return table.handle == BlockTable::kUnopened ? needed_by_anybody(slots.value) : needed(records_[table.handle], slots.value, false);
+    return table.handle == BlockTable::kUnopened ? needed_by_anybody(slots.value)
+                                                 : needed(records_[table.handle], slots.value, false);
   }
   [[nodiscard]] Blocks needed_whole(const BlockTable& table, Tokens known) const override {
     return needed(records_[table.handle], known.value, true);
@@ -228,7 +232,8 @@ class CachedBlocks final : public BlockAllocator {
 
   [[nodiscard]] BlockKey key(Record& r, std::int64_t block_size, std::int64_t index, std::size_t group) {
     const auto unit = static_cast<std::size_t>((index + 1) * (block_size / settings_.hash_unit) - 1);
-    const std::uint64_t mixed = r.chain.hash(unit) ^ (static_cast<std::uint64_t>(group) * 0x9E3779B97F4A7C15u);
+    const std::uint64_t mixed =
+        r.chain.hash(unit) ^ (static_cast<std::uint64_t>(group) * 0x9E3779B97F4A7C15u);
     return mixed | 1U;  // 0 and BlockPool::kUnfindable are taken
   }
 
@@ -264,7 +269,8 @@ class CachedBlocks final : public BlockAllocator {
     return length * kind.block_size;
   }
 
-  /// From the right, the first run of blocks long enough for a window; without one, the run from the start (rule 37).
+  /// From the right, the first run of blocks long enough for a window; without one, the run from the start
+  /// (rule 37).
   std::int64_t find_window(Record& r, const Kind& kind, std::int64_t limit, bool drop) {
     const std::int64_t wanted = ceil_div(kind.window - 1, kind.block_size) + (drop ? 1 : 0);
     std::int64_t length = limit / kind.block_size;
@@ -317,7 +323,8 @@ class CachedBlocks final : public BlockAllocator {
         const bool drop = settings_.drop_last_block && !dropped[k];
         // With several kinds the block that will be dropped may lie beyond the limit.
         const std::int64_t reach = drop && kinds_.size() > 1 ? current + kind.block_size : current;
-        const std::int64_t length = kind.window == 0 ? find_full(r, kind, reach, drop) : find_window(r, kind, reach, drop);
+        const std::int64_t length =
+            kind.window == 0 ? find_full(r, kind, reach, drop) : find_window(r, kind, reach, drop);
         if (drop) {
           dropped[k] = true;
         } else if (length < current) {
@@ -342,11 +349,13 @@ class CachedBlocks final : public BlockAllocator {
 
   void commit(Record& r, std::int64_t shareable) {
     if (!settings_.caching) return;
-    if (settings_.groups.size() > 1 && settings_.commit_whole_units) shareable = shareable / settings_.unit * settings_.unit;
+    if (settings_.groups.size() > 1 && settings_.commit_whole_units)
+      shareable = shareable / settings_.unit * settings_.unit;
     for (std::size_t g = 0; g < r.groups.size(); ++g) {
       GroupTable& table = r.groups[g];
       const KvGroup& group = settings_.groups[g];
-      const std::int64_t full = std::min(shareable / group.block_size, static_cast<std::int64_t>(table.blocks.size()));
+      const std::int64_t full =
+          std::min(shareable / group.block_size, static_cast<std::int64_t>(table.blocks.size()));
       for (; table.committed < full; ++table.committed) {
         const BlockId id = table.blocks[static_cast<std::size_t>(table.committed)];
         if (id == kNullBlock || !kept(r, group, table.committed)) continue;
@@ -362,7 +371,8 @@ class CachedBlocks final : public BlockAllocator {
   /// Whether a block of a window group can ever serve a hit under the retention in force (rule 40).
   [[nodiscard]] bool kept(const Record& r, const KvGroup& group, std::int64_t index) const {
     if (group.window == 0 || settings_.keep_all_window_blocks) return true;
-    const std::int64_t need = ceil_div(group.window - 1, group.block_size) + (settings_.drop_last_block ? 1 : 0);
+    const std::int64_t need =
+        ceil_div(group.window - 1, group.block_size) + (settings_.drop_last_block ? 1 : 0);
     const std::int64_t shift = settings_.drop_last_block ? 1 : 0;
     const std::int64_t segment = settings_.retention_interval.value_or(settings_.unit);
     if (segment > 0) {
@@ -393,7 +403,8 @@ class CachedBlocks final : public BlockAllocator {
 
 }  // namespace
 
-std::unique_ptr<BlockAllocator> make_cached_blocks(const CachedBlocksSettings& settings, const PoolSize& size) {
+std::unique_ptr<BlockAllocator> make_cached_blocks(const CachedBlocksSettings& settings,
+                                                   const PoolSize& size) {
   KVCAST_CHECK(!settings.groups.empty());
   for (const KvGroup& group : settings.groups) {
     KVCAST_CHECK(group.block_size % settings.hash_unit == 0);

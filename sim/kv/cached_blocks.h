@@ -1,4 +1,5 @@
-/// Paged KV blocks by name, with prefix caching and groups of layers that keep unlike parts of a sequence (vLLM's KV cache manager).
+/// Paged KV blocks by name, with prefix caching and groups of layers that keep unlike parts of a sequence
+/// (vLLM's KV cache manager).
 #pragma once
 
 #include <cstdint>
@@ -23,16 +24,18 @@ struct CachedBlocksSettings {
   bool caching = true;
   std::int64_t unit = 16;       // least common multiple of the block sizes: hits end there
   std::int64_t hash_unit = 16;  // greatest common divisor: prefixes are hashed in these steps
-  /// Which blocks of window groups are kept for later hits: none: all that a hit can use; 0: the last window of a prompt; n: also every n tokens.
+  /// Which blocks of window groups are kept for later hits: none: all that a hit can use; 0: the last window
+  /// of a prompt; n: also every n tokens.
   std::optional<std::int64_t> retention_interval = 0;
   bool keep_all_window_blocks = false;  // whether a hit can use them or not (before 0.24)
-  bool drop_last_block = false;      // a hit loses its last block (EAGLE recomputes it)
-  bool commit_whole_units = true;    // several groups: only whole units become findable (rule 39)
-  bool keep_junctions = true;        // rule 41
+  bool drop_last_block = false;         // a hit loses its last block (EAGLE recomputes it)
+  bool commit_whole_units = true;       // several groups: only whole units become findable (rule 39)
+  bool keep_junctions = true;           // rule 41
   FreeOrder free_order = FreeOrder::split_by_key;
 };
 
 /// \param size blocks, usable; its block_size is that of the first group
-[[nodiscard]] std::unique_ptr<BlockAllocator> make_cached_blocks(const CachedBlocksSettings& settings, const PoolSize& size);
+[[nodiscard]] std::unique_ptr<BlockAllocator> make_cached_blocks(const CachedBlocksSettings& settings,
+                                                                 const PoolSize& size);
 
 }  // namespace kvcast

@@ -8,7 +8,8 @@
 
 namespace kvcast {
 
-/// hash(i) stands for the first (i + 1) * unit tokens: equal exactly when those tokens are (up to 64-bit collisions).
+/// hash(i) stands for the first (i + 1) * unit tokens: equal exactly when those tokens are (up to 64-bit
+/// collisions).
 class ContentChain {
  public:
   ContentChain() = default;
@@ -25,7 +26,7 @@ class ContentChain {
   Content content_;
   std::int64_t unit_ = 1;
   std::uint64_t state_ = 0;
-  std::size_t run_ = 0;       // of content_.prompt; past its end: the output
+  std::size_t run_ = 0;        // of content_.prompt; past its end: the output
   std::int64_t position_ = 0;  // in that run
   std::vector<std::uint64_t> hashes_;
 };

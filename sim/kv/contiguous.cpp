@@ -1,5 +1,6 @@
-// One adjacent region per sequence, reserved up front to the longest it may become (Hugging Face's static cache, Orca's "Max" in Kwon et
-// al. 2023, sec. 6.1). First fit over the free runs, in units of one token slot.
+// One adjacent region per sequence, reserved up front to the longest it may become (Hugging Face's static
+// cache, Orca's "Max" in Kwon et al. 2023, sec. 6.1). First fit over the free runs, in units of one token
+// slot.
 #include <algorithm>
 #include <vector>
 
@@ -12,7 +13,8 @@ namespace {
 
 class Contiguous final : public BlockAllocator {
  public:
-  explicit Contiguous(const PoolSize& size) : total_(size.blocks.value * size.block_size.value), free_(total_) {
+  explicit Contiguous(const PoolSize& size)
+      : total_(size.blocks.value * size.block_size.value), free_(total_) {
     if (total_ > 0) runs_.push_back({0, total_});
   }
 
@@ -35,7 +37,8 @@ class Contiguous final : public BlockAllocator {
   [[nodiscard]] bool grow(BlockTable& table, const Growth& growth) override {
     const std::int64_t length = needed(table, growth.slots).value;
     if (length == 0) return true;
-    const auto fit = std::find_if(runs_.begin(), runs_.end(), [&](const Run& run) { return run.length >= length; });
+    const auto fit =
+        std::find_if(runs_.begin(), runs_.end(), [&](const Run& run) { return run.length >= length; });
     if (fit == runs_.end()) return false;
     table.offset = fit->begin;
     table.blocks = Blocks{length};
@@ -82,7 +85,8 @@ class Contiguous final : public BlockAllocator {
 }  // namespace
 
 AllocatorMaker make_contiguous(Config& engine, const CachedBlocksSettings& layers) {
-  if (layers.caching) engine.fail("enable_prefix_caching", "needs allocator paged: contiguous regions cannot be shared");
+  if (layers.caching)
+    engine.fail("enable_prefix_caching", "needs allocator paged: contiguous regions cannot be shared");
   return [](const PoolSize& size) { return std::make_unique<Contiguous>(size); };
 }
 

@@ -1,5 +1,6 @@
-// Blocks of a fixed number of tokens, taken on demand (Kwon et al. 2023, "Efficient Memory Management for LLM Serving with
-// PagedAttention"). Without sharing and windows, which block is whose does not matter: counts suffice. Otherwise see cached_blocks.cpp.
+// Blocks of a fixed number of tokens, taken on demand (Kwon et al. 2023, "Efficient Memory Management for LLM
+// Serving with PagedAttention"). Without sharing and windows, which block is whose does not matter: counts
+// suffice. Otherwise see cached_blocks.cpp.
 #include "sim/base/config.h"
 #include "sim/base/error.h"
 #include "sim/kv/allocators.h"
@@ -52,7 +53,8 @@ class Paged final : public BlockAllocator {
 }  // namespace
 
 AllocatorMaker make_paged(Config& /*engine*/, const CachedBlocksSettings& layers) {
-  const bool counts_suffice = !layers.caching && layers.groups.size() == 1 && layers.groups.front().window == 0;
+  const bool counts_suffice =
+      !layers.caching && layers.groups.size() == 1 && layers.groups.front().window == 0;
   if (!counts_suffice) return [layers](const PoolSize& size) { return make_cached_blocks(layers, size); };
   return [](const PoolSize& size) { return std::make_unique<Paged>(size); };
 }

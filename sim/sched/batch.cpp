@@ -10,7 +10,8 @@ Tokens group_period(const BlockAllocator& allocator) {
 }
 
 bool grows_by_name(const BlockAllocator& allocator) {
-  return allocator.growing() == BlockAllocator::Growing::by_name || allocator.growing() == BlockAllocator::Growing::by_step;
+  return allocator.growing() == BlockAllocator::Growing::by_name ||
+         allocator.growing() == BlockAllocator::Growing::by_step;
 }
 
 }  // namespace
@@ -21,7 +22,8 @@ Batch::Batch(BlockAllocator& allocator, QueueOrder& order, BatchOptions options)
       options_(options),
       growing_(allocator.growing()),
       group_(group_period(allocator), grows_by_name(allocator)) {
-  if (options_.speculation != nullptr) options_.decode_group = false;  // steps of unlike length have no closed form
+  if (options_.speculation != nullptr)
+    options_.decode_group = false;  // steps of unlike length have no closed form
 }
 
 SeqIndex Batch::add(const Sequence& sequence, Tokens end, Content&& content) {
@@ -53,7 +55,8 @@ Tokens Batch::delivered(SeqIndex seq, std::int64_t group_steps) const {
   // Its last step is under way, and so may be the group's step before that one.
   if (link(seq).ended_at >= 0 && flights_.size() == 2) {
     const Flight& before = flights_.front();
-    if (before.group_members > 0 && before.clock > link(seq).joined_at && before.clock < link(seq).ended_at) since = 1;
+    if (before.group_members > 0 && before.clock > link(seq).joined_at && before.clock < link(seq).ended_at)
+      since = 1;
   }
   return known(seq) - sequence(seq).pending - Tokens{since};
 }
@@ -83,12 +86,14 @@ void Batch::begin_step(Tokens budget) {
   padding_ = {};
 }
 
-bool Batch::schedule_running(Tokens cap) {
+bool Batch::schedule_running(const RunningRules& rules) {
+  rules_ = rules;
+  if (growing_ == BlockAllocator::Growing::never) rules_.spare = Blocks{0};
   if (group_.size() > 0) {
-    if (schedule_grouped(cap)) return true;
+    if (schedule_grouped()) return true;
     dissolve_group();
   }
-  return schedule_walking(cap);
+  return schedule_walking();
 }
 
 Tokens Batch::lookahead() const {
@@ -103,7 +108,8 @@ Tokens Batch::wanted(SeqIndex seq, Tokens cap) const {
   Tokens n = std::min(s.known + s.drafts - s.computed, cap);
   if (options_.speculation == nullptr) return n;
   // With one token a step under way this would be its last; more would be surplus.
-  const bool at_its_end = s.pending > Tokens{0} && s.computed + Tokens{2} - s.pending >= link(seq).end_by_length;
+  const bool at_its_end =
+      s.pending > Tokens{0} && s.computed + Tokens{2} - s.pending >= link(seq).end_by_length;
   if (options_.asynchronous && at_its_end) return Tokens{0};
   if (options_.cuts_drafts_at_end) n = std::min(n, link(seq).end_by_length - Tokens{1} - s.computed);
   n = std::min(n, options_.max_model_len - Tokens{1} - s.computed);
@@ -120,7 +126,8 @@ Growth Batch::growth(SeqIndex seq, Tokens n, Tokens ahead) const {
   return growth;
 }
 
-/// Where blocks have names their order of taking matters: the group can stand for its members only if no individual stands among them.
+/// Where blocks have names their order of taking matters: the group can stand for its members only if no
+/// individual stands among them.
 bool Batch::individuals_are_last() const {
   SeqIndex seq = last_;
   for (auto i = individuals_.rbegin(); i != individuals_.rend(); ++i) {
@@ -131,58 +138,89 @@ bool Batch::individuals_are_last() const {
   return true;
 }
 
-/// The group's decodes and the individuals' chunks at once, where that gives each what the walk would: the budget covers all wants (or binds only
-/// the last in order), and the free blocks cover all needs.
-bool Batch::schedule_grouped(Tokens cap) {
+/// The group's decodes and the individuals' chunks at once, where that gives each what the walk would: the
+/// budget covers all wants (or binds only the last in order), and the free blocks cover all needs.
+bool Batch::schedule_grouped() {
   const Tokens left = budget_ - Tokens{group_.size()};
   if (left < Tokens{0}) return false;
   if (grows_by_name(allocator_) && !individuals_are_last()) return false;
   Tokens all;
-  for (const SeqIndex seq : individuals_) all += wanted(seq, cap);
+  for (const SeqIndex seq : individuals_) all += wanted(seq, rules_.cap);
   const bool binds_last_only = individuals_.size() == 1 && individuals_.front() == last_;
-  if (all > left && !binds_last_only) return false;
+  if (all > left && !binds_last_only && !rules_.decodes_first) return false;
   const bool by_step = growing_ == BlockAllocator::Growing::by_step;
   Blocks needed = by_step ? allocator_.growth_bound(group_.size(), 1) : group_.blocks_taken(0, 1);
   for (const SeqIndex seq : individuals_) {
     const Sequence& s = sequence(seq);
-    needed += allocator_.needed(s.table, s.computed + std::min(wanted(seq, cap), left));
+    needed += allocator_.needed(s.table, s.computed + std::min(wanted(seq, rules_.cap), left));
   }
-  if (needed > allocator_.free()) return false;
+  if (needed + rules_.spare > allocator_.free()) return false;
 
   group_scheduled_ = true;
   budget_ = left;
   grow_group_until(group_.clock() + 1, false);
-  for (const SeqIndex seq : individuals_) {
-    const Tokens n = std::min(wanted(seq, cap), budget_);
-    if (n == Tokens{0}) continue;
-    KVCAST_CHECK(allocator_.grow(at(seq).table, growth(seq, n, Tokens{0})));
-    schedule(seq, n, false, Tokens{0});
-  }
+  const auto schedule_those = [&](bool prompts, bool decodes) {
+    for (const SeqIndex seq : individuals_) {
+      const Tokens n = (is_prompt(seq) ? prompts : decodes) ? share(seq) : Tokens{0};
+      if (n == Tokens{0}) continue;
+      KVCAST_CHECK(allocator_.grow(at(seq).table, growth(seq, n, Tokens{0})));
+      schedule(seq, n, false, Tokens{0});
+    }
+  };
+  schedule_those(!rules_.decodes_first, true);
+  if (rules_.decodes_first) schedule_those(true, false);
   return true;
 }
 
-bool Batch::schedule_walking(Tokens cap) {
+/// What a sequence gets of the budget that is left.
+Tokens Batch::share(SeqIndex seq) const {
+  const Tokens all = wanted(seq, rules_.cap);
+  if (all <= budget_) return all;
+  return budget_ - Tokens{budget_.value % rules_.chunk_unit.value};
+}
+
+bool Batch::schedule_walking() {
+  walk(!rules_.decodes_first, true);
+  if (rules_.decodes_first) walk(true, false);
+  return preempted_.empty();
+}
+
+void Batch::walk(bool prompts, bool decodes) {
   SeqIndex seq = first_;
   while (seq != kNoSeq && budget_ > Tokens{0}) {
-    const Tokens n = std::min(wanted(seq, cap), budget_);
+    const std::uint64_t admitted_no = sequence(seq).admitted_no;
+    const Tokens n = (is_prompt(seq) ? prompts : decodes) ? share(seq) : Tokens{0};
     bool skip_next = false;
     if (n > Tokens{0}) {
-      if (!grow_or_preempt(seq, n, skip_next)) break;
+      if (!grow_or_preempt(seq, n, skip_next)) {
+        if (!rules_.decodes_first) break;
+        seq = first_behind(admitted_no);
+        continue;
+      }
       schedule(seq, n, false, Tokens{0});
     }
     seq = next_running(seq);
     if (skip_next && seq != kNoSeq) seq = next_running(seq);
   }
-  return preempted_.empty();
 }
 
+SeqIndex Batch::first_behind(std::uint64_t admitted_no) const {
+  SeqIndex seq = first_;
+  while (seq != kNoSeq && sequence(seq).admitted_no < admitted_no) seq = next_running(seq);
+  return seq;
+}
+
+bool Batch::lacks_spare(SeqIndex seq) const { return !is_prompt(seq) && allocator_.free() < rules_.spare; }
+
 bool Batch::grow_or_preempt(SeqIndex seq, Tokens n, bool& skip_next) {
-  while (!allocator_.grow(at(seq).table, growth(seq, n, lookahead()))) {
+  while (lacks_spare(seq) || !allocator_.grow(at(seq).table, growth(seq, n, lookahead()))) {
     const SeqIndex victim = order_.victim(*this);
-    // Alone and still short of blocks: the pool cannot hold it. An engine that admits it again repeats this for ever.
-    if (running_ == 1) at(seq).exceeds_pool = true;
+    // Alone and still short of blocks: the pool cannot hold it. An engine that admits it again repeats this
+    // for ever.
+    if (running_ == 1 && !lacks_spare(seq)) at(seq).exceeds_pool = true;
     const bool in_front = sequence(victim).admitted_no < sequence(seq).admitted_no;
-    const bool planned = std::any_of(chunks_.begin(), chunks_.end(), [&](const Chunk& c) { return c.seq == victim; });
+    const bool planned =
+        std::any_of(chunks_.begin(), chunks_.end(), [&](const Chunk& c) { return c.seq == victim; });
     if (options_.skips_after_early_victim && in_front && !planned) skip_next = true;
     preempt(victim);
     if (victim == seq) return false;
@@ -198,7 +236,8 @@ void Batch::preempt(SeqIndex seq) {
   s.computed = Tokens{0};
   if (!options_.keeps_drafts_on_preemption) s.drafts = Tokens{0};
   ++s.preemptions;
-  const auto planned = std::find_if(chunks_.begin(), chunks_.end(), [&](const Chunk& c) { return c.seq == seq; });
+  const auto planned =
+      std::find_if(chunks_.begin(), chunks_.end(), [&](const Chunk& c) { return c.seq == seq; });
   if (planned != chunks_.end()) {
     budget_ += planned->n;
     chunks_.erase(planned);
@@ -290,10 +329,12 @@ std::int64_t Batch::repeatable_steps() const {
   if (!flights_.empty() && !flights_.back().ended.empty()) return 1;  // its output will free blocks
   std::int64_t steps = group_.steps_to_first_end();
   if (growing_ != BlockAllocator::Growing::by_step) {
-    return steps > 1 ? 1 + group_.steps_covered(1, steps - 1, allocator_.free()) : 1;
+    if (steps == 1 || allocator_.free() < rules_.spare) return 1;
+    return 1 + group_.steps_covered(1, steps - 1, allocator_.free() - rules_.spare);
   }
   if (waiting() > 0) return 1;  // a window that moves on frees blocks: somebody may get in
-  while (steps > 1 && allocator_.growth_bound(group_.size(), steps) > allocator_.free()) steps /= 2;
+  while (steps > 1 && allocator_.growth_bound(group_.size(), steps) + rules_.spare > allocator_.free())
+    steps /= 2;
   return steps;
 }
 
@@ -308,7 +349,8 @@ void Batch::grow_group_until(std::int64_t clock, bool in_run) {
     for (const DecodeGroup::Named& member : group_.named(grown_until_)) grow_member(member.seq, grown_until_);
     if (in_run) used_in_runs_ = std::max(used_in_runs_, blocks_used());
     if (growing_ == BlockAllocator::Growing::by_step || options_.asynchronous) continue;
-    for (const DecodeGroup::Named& member : group_.named(grown_until_ + 1)) grow_member(member.seq, grown_until_);  // these fill a block
+    for (const DecodeGroup::Named& member : group_.named(grown_until_ + 1))
+      grow_member(member.seq, grown_until_);  // these fill a block
   }
 }
 
@@ -354,7 +396,8 @@ void Batch::dissolve_group() {
     Sequence& s = at(seq);
     s.known = known(seq);
     s.computed = s.known - Tokens{1};
-    if (l.grows && !grows_by_name(allocator_)) s.table.blocks = Blocks{ceil_div(s.computed.value, allocator_.block_size().value)};
+    if (l.grows && !grows_by_name(allocator_))
+      s.table.blocks = Blocks{ceil_div(s.computed.value, allocator_.block_size().value)};
     const bool stepped = group_.clock() > l.joined_at;
     dissolved_.push_back({seq, in_flight && stepped, stepped});
     if (in_flight && stepped) {
@@ -400,7 +443,8 @@ void Batch::launch() {
   }
   if (flight.chunks.empty()) return;
   std::erase_if(individuals_, [&](SeqIndex seq) { return link(seq).in_group || link(seq).last_step; });
-  std::sort(flight.ended.begin(), flight.ended.end(), [](const Ended& a, const Ended& b) { return a.admitted_no < b.admitted_no; });
+  std::sort(flight.ended.begin(), flight.ended.end(),
+            [](const Ended& a, const Ended& b) { return a.admitted_no < b.admitted_no; });
 }
 
 /// Whether the step makes a token of it.
@@ -433,7 +477,8 @@ void Batch::end_in_group(Flight& flight) {
     s.known = Tokens{ending.known};
     s.computed = Tokens{ending.known - 1};
     Link& l = link(ending.seq);
-    if (l.grows && !grows_by_name(allocator_)) s.table.blocks = Blocks{ceil_div(s.computed.value, allocator_.block_size().value)};
+    if (l.grows && !grows_by_name(allocator_))
+      s.table.blocks = Blocks{ceil_div(s.computed.value, allocator_.block_size().value)};
     s.pending += Tokens{1};
     l.ended_at = group_.clock();
     l.in_group = false;
@@ -444,7 +489,9 @@ void Batch::end_in_group(Flight& flight) {
   }
 }
 
-void Batch::take_blocks(std::int64_t more) { grow_group_until(std::max(grown_until_, group_.clock() + more), true); }
+void Batch::take_blocks(std::int64_t more) {
+  grow_group_until(std::max(grown_until_, group_.clock() + more), true);
+}
 
 void Batch::extend(std::int64_t more) {
   if (more == 0) return;
@@ -483,7 +530,8 @@ void Batch::settle_group(Flight& flight) {
     if (link(seq).is_running) allocator_.commit(s.table, s.known - s.pending - Tokens{1});
   }
   for (const Ended& ended : flight.ended) {
-    if (ended.in_group && link(ended.seq).is_running) allocator_.commit(at(ended.seq).table, sequence(ended.seq).known - Tokens{1});
+    if (ended.in_group && link(ended.seq).is_running)
+      allocator_.commit(at(ended.seq).table, sequence(ended.seq).known - Tokens{1});
   }
 }
 
@@ -494,7 +542,8 @@ void Batch::settle_chunk(const Chunk& chunk, Flight& flight, Emission* emission)
   l.in_flight -= chunk.n;
   const Speculation* speculation = options_.speculation;
   if (emission == nullptr) {
-    if (options_.drafts_in_prefill && speculation != nullptr && speculation->needs_lookahead() && !options_.asynchronous) {
+    if (options_.drafts_in_prefill && speculation != nullptr && speculation->needs_lookahead() &&
+        !options_.asynchronous) {
       s.drafts = Tokens{speculation->tokens_max()};
     }
     return;

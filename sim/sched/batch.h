@@ -33,17 +33,30 @@ struct BatchOptions {
   Tokens max_model_len = Tokens::max();
   const Speculation* speculation = nullptr;
   // What differs between versions of vLLM's v1 scheduler.
-  bool windows_wait_for_output = true;     // a window frees blocks only up to tokens whose step is over (from 0.32)
-  bool skips_after_early_victim = false;   // a victim in front that was not in the step makes the walk pass over one (before 0.32)
-  bool cuts_drafts_at_end = false;         // drafts beyond max_tokens are not scheduled (0.11)
-  bool keeps_drafts_on_preemption = false; // (0.11)
-  bool drafts_in_prefill = false;          // EAGLE's drafts for a prompt in chunks are used (before 0.19)
+  bool windows_wait_for_output =
+      true;  // a window frees blocks only up to tokens whose step is over (from 0.32)
+  bool skips_after_early_victim =
+      false;  // a victim in front that was not in the step makes the walk pass over one (before 0.32)
+  bool cuts_drafts_at_end = false;          // drafts beyond max_tokens are not scheduled (0.11)
+  bool keeps_drafts_on_preemption = false;  // (0.11)
+  bool drafts_in_prefill = false;           // EAGLE's drafts for a prompt in chunks are used (before 0.19)
 };
 
-/// Contract: a scheduler reads the state and builds a step with the primitives of the second part; the engine (Replica) uses the third part.
-/// Running sequences that are past their prompt may be kept as a DecodeGroup: then sequence(seq).known and .computed are stale and known(seq) is
-/// right. That representation never shows in a decision: both give the same steps.
-/// A planned step is launched at once: its tokens count as computed, its outputs as known but pending, until settle() takes the output.
+/// How schedule_running() shares a step among those inside.
+struct RunningRules {
+  Tokens cap = Tokens::max();  // most tokens of one sequence
+  /// Decodes before prompts that are computed in chunks, and a sequence that gives way itself does not end the
+  /// walk. The budget must cover a token of everybody running.
+  bool decodes_first = false;
+  Blocks spare;          // free blocks that a decode asks for before it goes on, whether it takes one or not
+  Tokens chunk_unit{1};  // a chunk that the budget cuts is rounded down to a multiple of it
+};
+
+/// Contract: a scheduler reads the state and builds a step with the primitives of the second part; the engine
+/// (Replica) uses the third part. Running sequences that are past their prompt may be kept as a DecodeGroup:
+/// then sequence(seq).known and .computed are stale and known(seq) is right. That representation never shows
+/// in a decision: both give the same steps. A planned step is launched at once: its tokens count as computed,
+/// its outputs as known but pending, until settle() takes the output.
 class Batch {
  public:
   Batch(BlockAllocator& allocator, QueueOrder& order, BatchOptions options);
@@ -69,14 +82,18 @@ class Batch {
   [[nodiscard]] bool group_scheduled() const { return group_scheduled_; }
   [[nodiscard]] const Speculation* speculation() const { return options_.speculation; }
 
-  // What a policy does. All or nothing: false has changed nothing, but for the preemptions of schedule_running().
+  // What a policy does. All or nothing: false has changed nothing, but for the preemptions of
+  // schedule_running().
   void begin_step(Tokens budget);
-  /// In order of admission gives each running sequence min(what it wants, cap, budget left); when blocks lack, preempts the queue order's victim
-  /// until they suffice or the sequence itself was preempted, which ends the walk. Returns false if anybody was preempted.
-  [[nodiscard]] bool schedule_running(Tokens cap);
+  /// In order of admission gives each running sequence min(what it wants, cap, budget left); when blocks
+  /// lack, preempts the queue order's victim until they suffice or the sequence itself was preempted, which
+  /// ends the walk. Returns false if anybody was preempted.
+  [[nodiscard]] bool schedule_running(const RunningRules& rules);
+  [[nodiscard]] bool schedule_running(Tokens cap) { return schedule_running(RunningRules{.cap = cap}); }
   /// Looks the head of the queue up in the prefix cache; returns its cached tokens.
   Tokens lookup_front();
-  /// Moves the head of the queue into the step with n of its tokens behind the cached ones, holding room for those and for `ahead` more.
+  /// Moves the head of the queue into the step with n of its tokens behind the cached ones, holding room for
+  /// those and for `ahead` more.
   [[nodiscard]] bool admit_front(Tokens n, Tokens drafts = Tokens{0}, Tokens ahead = Tokens{0});
   /// The same without a cache, holding room for the longest it may become.
   [[nodiscard]] bool admit_front_reserved(Tokens n);
@@ -113,7 +130,7 @@ class Batch {
   struct Flight {
     std::int64_t group_members = 0;  // 0: the group was not in it
     std::int64_t group_ended = 0;
-    std::int64_t clock = 0;          // of the group, behind the step
+    std::int64_t clock = 0;  // of the group, behind the step
     std::vector<Chunk> chunks;
     std::vector<Emission> emissions;  // by chunks
     std::vector<Ended> ended;         // in order of admission
@@ -130,7 +147,8 @@ class Batch {
   [[nodiscard]] bool step_empty() const { return chunks_.empty() && !group_scheduled_; }
   [[nodiscard]] StepShape step_shape() const;
   [[nodiscard]] Blocks blocks_used() const { return allocator_.total() - allocator_.free(); }
-  /// Most blocks in use at any plan of a step inside a run (windows free some on the way, so the last plan need not be the peak).
+  /// Most blocks in use at any plan of a step inside a run (windows free some on the way, so the last plan
+  /// need not be the peak).
   [[nodiscard]] Blocks blocks_used_in_runs() const { return used_in_runs_; }
   /// Tokens whose KV is held or being written.
   [[nodiscard]] std::int64_t tokens_resident() const;
@@ -138,12 +156,14 @@ class Batch {
   [[nodiscard]] std::int64_t repeatable_steps() const;
 
   void launch();
-  /// Takes the blocks of `more` further steps of the launched run of the group, so that blocks_used() is right for a look at that moment.
+  /// Takes the blocks of `more` further steps of the launched run of the group, so that blocks_used() is
+  /// right for a look at that moment.
   void take_blocks(std::int64_t more);
   /// The launched run of the group goes on for `more` steps; the last of them is now the one in flight.
   void extend(std::int64_t more);
   [[nodiscard]] const std::deque<Flight>& flights() const { return flights_; }
-  /// The oldest step's output is there: delivers tokens, corrects for rejected drafts. Its sequences stay until retire().
+  /// The oldest step's output is there: delivers tokens, corrects for rejected drafts. Its sequences stay
+  /// until retire().
   Flight& settle();
   /// Frees what its ended sequences held, and forgets the oldest flight.
   void retire();
@@ -167,7 +187,7 @@ class Batch {
     bool in_group = false;
     bool grows = false;
     bool is_running = false;
-    bool last_step = false;      // its last token is under way: it is not scheduled again
+    bool last_step = false;  // its last token is under way: it is not scheduled again
     bool used = false;
   };
 
@@ -178,8 +198,13 @@ class Batch {
   [[nodiscard]] Growth growth(SeqIndex seq, Tokens n, Tokens ahead) const;
   [[nodiscard]] Tokens lookahead() const;
   [[nodiscard]] bool individuals_are_last() const;
-  [[nodiscard]] bool schedule_grouped(Tokens cap);
-  [[nodiscard]] bool schedule_walking(Tokens cap);
+  [[nodiscard]] Tokens share(SeqIndex seq) const;
+  [[nodiscard]] bool is_prompt(SeqIndex seq) const { return sequence(seq).in_prefill; }
+  [[nodiscard]] bool schedule_grouped();
+  [[nodiscard]] bool schedule_walking();
+  void walk(bool prompts, bool decodes);
+  [[nodiscard]] SeqIndex first_behind(std::uint64_t admitted_no) const;
+  [[nodiscard]] bool lacks_spare(SeqIndex seq) const;
   [[nodiscard]] bool grow_or_preempt(SeqIndex seq, Tokens n, bool& skip_next);
   void grow_group_until(std::int64_t clock, bool in_run);
   void grow_member(SeqIndex seq, std::int64_t clock);
@@ -208,18 +233,20 @@ class Batch {
   std::int64_t running_ = 0;
   std::uint64_t next_admitted_no_ = 0;
   DecodeGroup group_;
-  std::int64_t grown_until_ = 0;        // clock of the group up to which its members' blocks are taken
+  std::int64_t grown_until_ = 0;  // clock of the group up to which its members' blocks are taken
   Blocks used_in_runs_;
-  std::int64_t committed_until_ = 0;    // clock up to which full blocks of members are findable
-  std::vector<SeqIndex> individuals_;   // running, not in the group, not in their last step, in order of admission
-  std::vector<SeqIndex> last_steps_;    // running, in their last step
-  std::vector<BlockTable> held_;        // of ended sequences, to be released
+  std::int64_t committed_until_ = 0;  // clock up to which full blocks of members are findable
+  std::vector<SeqIndex>
+      individuals_;  // running, not in the group, not in their last step, in order of admission
+  std::vector<SeqIndex> last_steps_;  // running, in their last step
+  std::vector<BlockTable> held_;      // of ended sequences, to be released
   std::vector<SeqIndex> passed_over_;
   std::deque<Flight> flights_;
   std::vector<Flight> spare_flights_;
 
   // The step being built.
   Tokens budget_;
+  RunningRules rules_;
   Tokens front_cached_;
   bool group_scheduled_ = false;
   std::vector<Chunk> chunks_;

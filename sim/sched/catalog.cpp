@@ -7,6 +7,10 @@ const SchedulerCatalog& scheduler_catalog() {
   static const SchedulerCatalog catalog(
       "scheduler", {
                        {"vllm-v1", "token budget, chunked prefill, preemption by recompute (vLLM v1)", make_vllm_v1},
+                       {"vllm-v0", "whole prompts before decodes, preemption by recompute (vLLM v0)", make_vllm_v0},
+                       {"sarathi", "decodes, then prompts in chunks, in a token budget (Sarathi-Serve, OSDI 2024)",
+                        make_sarathi},
+                       {"tensorrt-llm", "in-flight batching: guaranteed_no_evict or max_utilization", make_tensorrt_llm},
                        {"continuous", "iteration-level batching, room reserved to the end (Orca, OSDI 2022)", make_continuous},
                        {"static", "padded batch, run until its longest member ends (Hugging Face generate)", make_static},
                    });

@@ -1,5 +1,6 @@
-// Iteration-level scheduling (Yu et al., "Orca", OSDI 2022): at every step finished sequences leave and waiting ones enter; a prompt is
-// prefilled whole beside the running decodes. Room for the longest possible output is reserved on entry, so nobody is ever preempted.
+// Iteration-level scheduling (Yu et al., "Orca", OSDI 2022): at every step finished sequences leave and
+// waiting ones enter; a prompt is prefilled whole beside the running decodes. Room for the longest possible
+// output is reserved on entry, so nobody is ever preempted.
 #include "sim/base/config.h"
 #include "sim/sched/batch.h"
 #include "sim/sched/scheduler.h"

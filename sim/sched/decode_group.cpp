@@ -9,15 +9,17 @@ void DecodeGroup::join(const Member& member) {
   context_ += member.known.value;
   std::int64_t phase = -1;
   if (member.grows) {
-    // A step at clock c holds known - 1 + (c - clock) tokens and needs a block when that is a multiple of the block size.
+    // A step at clock c holds known - 1 + (c - clock) tokens and needs a block when that is a multiple of the
+    // block size.
     const std::int64_t ahead = (member.known.value - 1) % block_size_;
     phase = (clock_ + block_size_ - ahead) % block_size_;
     ++crossings_[static_cast<std::size_t>(phase)];
     ++growing_;
     if (!named_.empty()) {
       std::vector<Named>& names = named_[static_cast<std::size_t>(phase)];
-      const auto at = std::upper_bound(names.begin(), names.end(), member.admitted_no,
-                                       [](std::uint64_t no, const Named& other) { return no < other.admitted_no; });
+      const auto at =
+          std::upper_bound(names.begin(), names.end(), member.admitted_no,
+                           [](std::uint64_t no, const Named& other) { return no < other.admitted_no; });
       names.insert(at, {member.admitted_no, member.seq});
     }
   }

@@ -1,4 +1,5 @@
-/// The sequences that decode one token a step, kept as sums: a step of the group costs O(1) whatever its size, and a run of steps has a closed form.
+/// The sequences that decode one token a step, kept as sums: a step of the group costs O(1) whatever its
+/// size, and a run of steps has a closed form.
 #pragma once
 
 #include <algorithm>
@@ -11,8 +12,9 @@
 
 namespace kvcast {
 
-/// Contract: members are sequences whose known tokens all have KV but the last one. The group's clock counts its steps; each step adds a token to
-/// every member. Nobody leaves but by reaching its end, or all at once by clear().
+/// Contract: members are sequences whose known tokens all have KV but the last one. The group's clock counts
+/// its steps; each step adds a token to every member. Nobody leaves but by reaching its end, or all at once
+/// by clear().
 class DecodeGroup {
  public:
   struct Member {
@@ -59,7 +61,8 @@ class DecodeGroup {
     return named_[static_cast<std::size_t>(clock % block_size_)];
   }
 
-  /// Moves on by `steps`, at most steps_to_first_end(); appends those that end to `ended`, in order of admission.
+  /// Moves on by `steps`, at most steps_to_first_end(); appends those that end to `ended`, in order of
+  /// admission.
   void advance(std::int64_t steps, std::vector<Ending>& ended);
 
   void clear();
@@ -77,9 +80,10 @@ class DecodeGroup {
   std::int64_t context_ = 0;
   std::int64_t clock_ = 0;
   std::int64_t growing_ = 0;
-  std::vector<std::int64_t> crossings_;     // members that need a block in a step at clock c, by c mod block_size
-  std::vector<std::vector<Named>> named_;   // the same by name, in order of admission
-  std::vector<Ending> endings_;             // heap, the first to end in front
+  std::vector<std::int64_t>
+      crossings_;  // members that need a block in a step at clock c, by c mod block_size
+  std::vector<std::vector<Named>> named_;  // the same by name, in order of admission
+  std::vector<Ending> endings_;            // heap, the first to end in front
 };
 
 }  // namespace kvcast

@@ -1,4 +1,5 @@
-// First come, first served; preempted sequences return to the front, and the last admitted gives way (vLLM's default policy).
+// First come, first served; preempted sequences return to the front, and the last admitted gives way (vLLM's
+// default policy).
 #include <algorithm>
 #include <deque>
 

@@ -1,5 +1,5 @@
-// vLLM's policy "priority": the smallest (priority, arrival, id) first, preempted or not. The running sequence with the largest (priority,
-// arrival) gives way; of equals, the one admitted first.
+// vLLM's policy "priority": the smallest (priority, arrival, id) first, preempted or not. The running
+// sequence with the largest (priority, arrival) gives way; of equals, the one admitted first.
 #include "sim/sched/batch.h"
 #include "sim/sched/keyed_queue.h"
 #include "sim/sched/queue_order.h"
@@ -9,7 +9,9 @@ namespace {
 
 class Priority final : public QueueOrder {
  public:
-  void push(const Sequence& sequence, SeqIndex seq) override { queue_.push(sequence.priority, sequence, seq); }
+  void push(const Sequence& sequence, SeqIndex seq) override {
+    queue_.push(sequence.priority, sequence, seq);
+  }
   void push_preempted(const Sequence& sequence, SeqIndex seq) override { push(sequence, seq); }
   [[nodiscard]] SeqIndex front() const override { return queue_.front(); }
   void remove(SeqIndex seq) override { queue_.remove(seq); }

@@ -51,6 +51,9 @@ using SchedulerMaker = std::function<std::unique_ptr<Scheduler>()>;
 SchedulerMaker make_static(Config& engine, const EngineDefaults& defaults);
 SchedulerMaker make_continuous(Config& engine, const EngineDefaults& defaults);
 SchedulerMaker make_vllm_v1(Config& engine, const EngineDefaults& defaults);
+SchedulerMaker make_vllm_v0(Config& engine, const EngineDefaults& defaults);
+SchedulerMaker make_sarathi(Config& engine, const EngineDefaults& defaults);
+SchedulerMaker make_tensorrt_llm(Config& engine, const EngineDefaults& defaults);
 
 /// What a version of vLLM's v1 scheduler asks of the batch.
 [[nodiscard]] BatchOptions vllm_batch_rules(EngineVersion version);

@@ -14,7 +14,8 @@ enum class SeqIndex : std::uint32_t {};
 constexpr SeqIndex kNoSeq{~std::uint32_t{0}};
 constexpr std::size_t to_index(SeqIndex seq) { return static_cast<std::size_t>(seq); }
 
-/// Execution state. The true output length is not here: policies cannot know it (see Batch, which ends sequences).
+/// Execution state. The true output length is not here: policies cannot know it (see Batch, which ends
+/// sequences).
 struct Sequence {
   RequestId id{};
   Instant arrival;
@@ -23,11 +24,13 @@ struct Sequence {
   Tokens input;
   Tokens output_limit;      // max_tokens as sent; 0: not given
   Tokens output_predicted;  // 0: no predictor
-  Tokens known;             // prompt and outputs so far, those under way included; stale while in the decode group, see Batch::known()
-  Tokens computed;          // of these, with KV; stale likewise
-  Tokens pending;           // of `known`: outputs under way
-  Tokens drafts;            // proposed for the next step
-  bool in_prefill = false;  // its last step left tokens of the prompt (or, resumed, of what it knows) to compute
+  Tokens known;  // prompt and outputs so far, those under way included; stale while in the decode group, see
+                 // Batch::known()
+  Tokens computed;  // of these, with KV; stale likewise
+  Tokens pending;   // of `known`: outputs under way
+  Tokens drafts;    // proposed for the next step
+  bool in_prefill =
+      false;  // its last step left tokens of the prompt (or, resumed, of what it knows) to compute
   std::int32_t preemptions = 0;
   bool exceeds_pool = false;      // had the pool to itself and found it too small
   std::uint64_t admitted_no = 0;  // order of admission: the order of the running list

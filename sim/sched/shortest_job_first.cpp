@@ -1,5 +1,5 @@
-// Shortest predicted job first: by what a length predictor said when the request was made, never by the true length. Without a prediction the
-// client's max_tokens stands in, and without that the prompt alone decides.
+// Shortest predicted job first: by what a length predictor said when the request was made, never by the true
+// length. Without a prediction the client's max_tokens stands in, and without that the prompt alone decides.
 #include "sim/sched/batch.h"
 #include "sim/sched/keyed_queue.h"
 #include "sim/sched/queue_order.h"
@@ -19,7 +19,8 @@ class ShortestJobFirst final : public QueueOrder {
 
  private:
   static std::int64_t work(const Sequence& sequence) {
-    const Tokens output = sequence.output_predicted > Tokens{0} ? sequence.output_predicted : sequence.output_limit;
+    const Tokens output =
+        sequence.output_predicted > Tokens{0} ? sequence.output_predicted : sequence.output_limit;
     return sequence.input.value + output.value;
   }
   KeyedQueue queue_;

@@ -1,5 +1,6 @@
-// Hugging Face style batching: take what waits, up to the batch size, pad it to the longest prompt, decode until the longest output ends, and only
-// then take the next batch. Finished members keep their rows and their memory until that moment; their tokens are streamed as they come.
+// Hugging Face style batching: take what waits, up to the batch size, pad it to the longest prompt, decode
+// until the longest output ends, and only then take the next batch. Finished members keep their rows and
+// their memory until that moment; their tokens are streamed as they come.
 #include <algorithm>
 
 #include "sim/base/config.h"

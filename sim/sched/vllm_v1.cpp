@@ -1,5 +1,6 @@
-// vLLM's v1 scheduler: one token budget for prefill chunks and decodes alike, running sequences first, admission behind a full-sequence gate,
-// preemption by recompute. Rules as in vllm/v1/core/sched/scheduler.py of 0.11.2, 0.15.1, 0.19.0, 0.24.0 and 0.32.0.
+// vLLM's v1 scheduler: one token budget for prefill chunks and decodes alike, running sequences first,
+// admission behind a full-sequence gate, preemption by recompute. Rules as in vllm/v1/core/sched/scheduler.py
+// of 0.11.2, 0.15.1, 0.19.0, 0.24.0 and 0.32.0.
 #include <algorithm>
 
 #include "sim/base/config.h"
@@ -19,10 +20,11 @@ struct Parameters {
   double watermark;
   Tokens max_model_len;
   // By version.
-  bool passes_over_long_prompts;     // with chunked prefill off, a prompt beyond the budget is passed over (0.11)
-  bool looks_ahead_at_admission;     // lookahead slots are taken on admission too (from 0.24)
-  bool pads_admissions;              // (from 0.32)
-  bool caps_lone_prefills;           // the long-prefill cap acts on a request that is alone too (before 0.32)
+  bool
+      passes_over_long_prompts;  // with chunked prefill off, a prompt beyond the budget is passed over (0.11)
+  bool looks_ahead_at_admission;  // lookahead slots are taken on admission too (from 0.24)
+  bool pads_admissions;           // (from 0.32)
+  bool caps_lone_prefills;        // the long-prefill cap acts on a request that is alone too (before 0.32)
 };
 
 class VllmV1 final : public Scheduler {
@@ -34,7 +36,8 @@ class VllmV1 final : public Scheduler {
     const Tokens cap = chunk_cap(batch);
     if (!batch.schedule_running(cap)) return;  // after a preemption nobody is admitted in the same step
     const bool prefill_planned = plans_prefill(batch);
-    while (batch.budget() > Tokens{0} && batch.waiting() > 0 && batch.running() < parameters_.max_num_active_seqs) {
+    while (batch.budget() > Tokens{0} && batch.waiting() > 0 &&
+           batch.running() < parameters_.max_num_active_seqs) {
       if (!admit(batch, cap, prefill_planned)) break;  // nobody overtakes the head of the queue
     }
     batch.restore_passed_over();
@@ -47,8 +50,9 @@ class VllmV1 final : public Scheduler {
     if (parameters_.long_prefill_token_threshold == Tokens{0}) return Tokens::max();
     if (inside <= 1 && !parameters_.caps_lone_prefills) return Tokens::max();
     const Tokens fair_share{parameters_.max_num_batched_tokens.value / inside};
-    return parameters_.long_prefill_token_threshold_adaptive ? std::max(parameters_.long_prefill_token_threshold, fair_share)
-                                                             : parameters_.long_prefill_token_threshold;
+    return parameters_.long_prefill_token_threshold_adaptive
+               ? std::max(parameters_.long_prefill_token_threshold, fair_share)
+               : parameters_.long_prefill_token_threshold;
   }
 
   /// Whether a running sequence of the step is in the middle of its prompt.
@@ -72,7 +76,9 @@ class VllmV1 final : public Scheduler {
     const Tokens drafts = padding(batch, head, n, prefill_planned);
     if (n + drafts > batch.budget()) return false;
     const Tokens ahead = parameters_.looks_ahead_at_admission ? lookahead(batch) : Tokens{0};
-    if (parameters_.reserve_full_isl && batch.allocator().needed_whole(head.table, head.known) + reserve > free) return false;
+    if (parameters_.reserve_full_isl &&
+        batch.allocator().needed_whole(head.table, head.known) + reserve > free)
+      return false;
     const Tokens slots = std::min(cached + n + drafts + ahead, parameters_.max_model_len);
     if (batch.allocator().needed(head.table, slots) + reserve > free) return false;
     return batch.admit_front(n, drafts, ahead);
@@ -83,9 +89,12 @@ class VllmV1 final : public Scheduler {
     return Tokens{speculation != nullptr && speculation->needs_lookahead() ? speculation->tokens_max() : 0};
   }
 
-  /// An admission of one token takes dummy drafts along, so that the step keeps its shape, unless somebody computes a prompt anyway.
-  [[nodiscard]] Tokens padding(const Batch& batch, const Sequence& head, Tokens n, bool prefill_planned) const {
-    if (!parameters_.pads_admissions || batch.speculation() == nullptr || n != Tokens{1} || prefill_planned) return Tokens{0};
+  /// An admission of one token takes dummy drafts along, so that the step keeps its shape, unless somebody
+  /// computes a prompt anyway.
+  [[nodiscard]] Tokens padding(const Batch& batch, const Sequence& head, Tokens n,
+                               bool prefill_planned) const {
+    if (!parameters_.pads_admissions || batch.speculation() == nullptr || n != Tokens{1} || prefill_planned)
+      return Tokens{0};
     const Tokens drafts{batch.speculation()->tokens_max()};
     const bool beside_running = !batch.chunks().empty() && !batch.chunks().front().admitted;
     if (!beside_running && head.computed == Tokens{0}) return Tokens{0};
@@ -93,7 +102,8 @@ class VllmV1 final : public Scheduler {
   }
 
   [[nodiscard]] Blocks watermark_blocks(const Batch& batch) const {
-    constexpr std::int64_t kNullBlocks = 1;  // vLLM counts its null block in the pool that the share is taken of
+    constexpr std::int64_t kNullBlocks =
+        1;  // vLLM counts its null block in the pool that the share is taken of
     const auto pool = static_cast<double>(batch.allocator().total().value + kNullBlocks);
     return Blocks{static_cast<std::int64_t>(parameters_.watermark * pool)};
   }
@@ -117,11 +127,16 @@ SchedulerMaker make_vllm_v1(Config& engine, const EngineDefaults& defaults) {
   Parameters parameters{};
   const std::int64_t max_num_seqs = engine.get_int("max_num_seqs", {1, 1 << 20}, defaults.max_num_seqs);
   parameters.max_num_active_seqs = engine.get_int("max_num_active_seqs", {1, max_num_seqs}, max_num_seqs);
-  parameters.max_num_batched_tokens = Tokens{engine.get_int("max_num_batched_tokens", {1, 1 << 24}, defaults.max_num_batched_tokens)};
-  parameters.enable_chunked_prefill = engine.get_bool("enable_chunked_prefill", defaults.enable_chunked_prefill);
-  parameters.long_prefill_token_threshold = Tokens{engine.get_int("long_prefill_token_threshold", {0, 1 << 24}, 0)};
-  parameters.long_prefill_token_threshold_adaptive = engine.get_bool("long_prefill_token_threshold_adaptive", false);
-  parameters.reserve_full_isl = engine.get_bool("scheduler_reserve_full_isl", defaults.version >= EngineVersion{0, 19});
+  parameters.max_num_batched_tokens =
+      Tokens{engine.get_int("max_num_batched_tokens", {1, 1 << 24}, defaults.max_num_batched_tokens)};
+  parameters.enable_chunked_prefill =
+      engine.get_bool("enable_chunked_prefill", defaults.enable_chunked_prefill);
+  parameters.long_prefill_token_threshold =
+      Tokens{engine.get_int("long_prefill_token_threshold", {0, 1 << 24}, 0)};
+  parameters.long_prefill_token_threshold_adaptive =
+      engine.get_bool("long_prefill_token_threshold_adaptive", false);
+  parameters.reserve_full_isl =
+      engine.get_bool("scheduler_reserve_full_isl", defaults.version >= EngineVersion{0, 19});
   parameters.watermark = engine.get_real("watermark", {0.0, 0.99}, 0.0);
   parameters.max_model_len = defaults.max_model_len;
   parameters.passes_over_long_prompts = defaults.version < EngineVersion{0, 15};
@@ -129,11 +144,13 @@ SchedulerMaker make_vllm_v1(Config& engine, const EngineDefaults& defaults) {
   parameters.pads_admissions = defaults.version >= EngineVersion{0, 32};
   parameters.caps_lone_prefills = defaults.version < EngineVersion{0, 32};
   if (parameters.max_num_batched_tokens.value < max_num_seqs) {
-    engine.fail("max_num_batched_tokens", "must be at least max_num_seqs (" + std::to_string(max_num_seqs) + "), as in vLLM");
+    engine.fail("max_num_batched_tokens",
+                "must be at least max_num_seqs (" + std::to_string(max_num_seqs) + "), as in vLLM");
   }
   if (!parameters.enable_chunked_prefill && parameters.max_num_batched_tokens < defaults.max_model_len) {
-    engine.fail("max_num_batched_tokens", "must be at least max_model_len (" + std::to_string(defaults.max_model_len.value) +
-                                              ") when enable_chunked_prefill is false: a longer prompt could never be scheduled");
+    engine.fail("max_num_batched_tokens",
+                "must be at least max_model_len (" + std::to_string(defaults.max_model_len.value) +
+                    ") when enable_chunked_prefill is false: a longer prompt could never be scheduled");
   }
   return [parameters] { return std::make_unique<VllmV1>(parameters); };
 }

@@ -50,7 +50,7 @@ std::int64_t Scheduler::repeats(const PlannedStep& step, std::int64_t most) cons
 void Scheduler::advance(PlannedStep& step, std::int64_t n) {
   KVCAST_CHECK(n >= 0 && step.number == planned_);
   if (n == 0) return;
-  pool_.take_pages(tokens_taken(step, n) / pool_.page());
+  pool_.take_pages(tokens_taken(step, n) / pool_.page(), n * static_cast<std::int64_t>(step.decoding.size()));
   planned_ += n;
   processed_ += n;
   step.number += n;

@@ -20,10 +20,12 @@ void KvPool::grow(Req& req, std::int64_t to) {
   KVCAST_CHECK(to >= req.kv);
   free_ -= pages(to) - pages(req.kv);
   KVCAST_CHECK(free_ >= 0);
+  own_ += to - req.kv;
   req.kv = to;
 }
 
-void KvPool::take_pages(std::int64_t count) {
+void KvPool::take_pages(std::int64_t count, std::int64_t tokens) {
+  own_ += tokens;
   free_ -= count * page_;
   KVCAST_CHECK(free_ >= 0);
 }
@@ -67,6 +69,7 @@ void KvPool::insert_unfinished(Req& req, std::int64_t n) {
   tree_->lock(match.node);
   tree_->unlock(req.node);
   req.node = match.node;
+  own_ -= whole - req.shared;
   req.shared = whole;
   req.inserted = whole;
 }
@@ -94,7 +97,8 @@ void KvPool::release(Req& req) {
 }
 
 void KvPool::end(Req& req) {
-  KVCAST_CHECK(free_ <= total_);
+  own_ -= req.kv - req.shared;
+  KVCAST_CHECK(own_ >= 0 && free_ <= total_);
   if (tree_) tree_->unlock(req.node);
   req.node = kRoot;
   req.kv = req.shared = req.inserted = 0;

@@ -20,6 +20,8 @@ class KvPool {
   [[nodiscard]] std::int64_t free() const { return free_; }
   [[nodiscard]] std::int64_t evictable() const { return tree_ ? tree_->evictable() : 0; }
   [[nodiscard]] std::int64_t locked() const { return tree_ ? tree_->locked() : 0; }
+  /// Tokens whose KV is held for requests that run: those only of theirs, and locked ones.
+  [[nodiscard]] std::int64_t resident() const { return own_ + locked(); }
   [[nodiscard]] std::int64_t page() const { return page_; }
   [[nodiscard]] std::int64_t pages(std::int64_t tokens) const { return (tokens + page_ - 1) / page_ * page_; }
   [[nodiscard]] RadixTree* tree() { return tree_ ? &*tree_ : nullptr; }
@@ -28,8 +30,8 @@ class KvPool {
   bool make_room(std::int64_t tokens);
   /// The request's slots reach to token `to`; there must be room.
   void grow(Req& req, std::int64_t to);
-  /// Tokens of a decode step for `count` requests that begin a page.
-  void take_pages(std::int64_t count);
+  /// `tokens` more for requests together, in `count` new pages.
+  void take_pages(std::int64_t count, std::int64_t tokens);
   /// Room that a decode step of these requests needs; evicts for it.
   [[nodiscard]] bool fits_decode(const Reqs& reqs, std::span<const ReqIndex> batch);
   /// Whether it would fit, once `ending` have given back all that they hold.
@@ -49,6 +51,7 @@ class KvPool {
 
   std::int64_t total_;
   std::int64_t free_;
+  std::int64_t own_ = 0;  // tokens of requests that are not the tree's
   std::int64_t page_;
   std::optional<RadixTree> tree_;
 };

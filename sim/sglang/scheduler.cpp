@@ -315,14 +315,17 @@ SglangFinish Scheduler::end(ReqIndex index) {
 
 void Scheduler::check() const {
   std::int64_t held = 0;
+  std::int64_t own = 0;
   std::int64_t rows = 0;
   for (std::size_t i = 0; i < reqs_.size(); ++i) {
     if (!used_[i]) continue;
     const Req& req = reqs_[i];
     held += pool_.pages(req.kv) - req.shared;
+    own += req.kv - req.shared;
     rows += req.holds_row ? 1 : 0;
   }
   KVCAST_CHECK(rows == rows_);
+  KVCAST_CHECK(own + pool_.locked() == pool_.resident());
   KVCAST_CHECK(pool_.free() + pool_.evictable() + pool_.locked() + held == pool_.total());
 }
 

@@ -275,10 +275,7 @@ TimelinePoint SglangEngine::point(FineInstant at) const {
   point.running = scheduler_.running();
   point.waiting = static_cast<std::int64_t>(scheduler_.waiting().size());
   point.blocks_used = blocks_used().value;
-  point.tokens_resident = pool.locked();
-  for (const Req& req : scheduler_.reqs()) {
-    if (req.holds_row) point.tokens_resident += req.kv - req.shared;
-  }
+  point.tokens_resident = pool.resident();
   if (busy_ && run_.steps > 1) {
     const std::int64_t more = run_.ended_by(at);
     point.blocks_used += scheduler_.tokens_taken(last_planned().step, more) / pool.page();

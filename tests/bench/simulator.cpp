@@ -15,7 +15,8 @@ namespace {
 class BenchTimer final : public StepTimer {
  public:
   [[nodiscard]] StepCost step(const StepShape& s) const override {
-    return {FineDuration{kBase + kToken * s.tokens + kContext * (s.decode_context + s.prefill_context)}, 0, 0};
+    return {FineDuration{kBase + kToken * s.tokens + kContext * (s.decode_context + s.prefill_context)}, 0,
+            0};
   }
   [[nodiscard]] DecodeLine decode(std::int64_t seqs, std::int64_t /*context*/) const override {
     DecodeLine line;
@@ -79,22 +80,37 @@ void serve(benchmark::State& state, StepPath path, bool caching) {
   constexpr std::int64_t kRequests = 20'000;
   std::int64_t steps = 0;
   for (auto _ : state) {
-    const RunRecord record = run(
-        setup, [&] { return std::make_unique<PoissonSource>(static_cast<double>(state.range(0)), kRequests); }, timer, {});
+    const RunRecord record =
+        run(setup,
+            [&] { return std::make_unique<PoissonSource>(static_cast<double>(state.range(0)), kRequests); },
+            timer, {});
     steps += record.steps.steps;
   }
-  state.counters["requests/s"] = benchmark::Counter(static_cast<double>(kRequests), benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["requests/s"] =
+      benchmark::Counter(static_cast<double>(kRequests), benchmark::Counter::kIsIterationInvariantRate);
   state.counters["steps/s"] = benchmark::Counter(static_cast<double>(steps), benchmark::Counter::kIsRate);
 }
 
-BENCHMARK_CAPTURE(serve, closed_form, StepPath::closed_form, false)->Arg(2)->Arg(20)->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(serve, closed_form_prefix_cache, StepPath::closed_form, true)->Arg(2)->Arg(20)->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(serve, step_by_step, StepPath::step_by_step, false)->Arg(2)->Arg(20)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(serve, closed_form, StepPath::closed_form, false)
+    ->Arg(2)
+    ->Arg(20)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(serve, closed_form_prefix_cache, StepPath::closed_form, true)
+    ->Arg(2)
+    ->Arg(20)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(serve, step_by_step, StepPath::step_by_step, false)
+    ->Arg(2)
+    ->Arg(20)
+    ->Unit(benchmark::kMillisecond);
 
-/// A decode step costs the same whatever the batch: single steps of the group, forced by a timer whose line never reaches further.
+/// A decode step costs the same whatever the batch: single steps of the group, forced by a timer whose line
+/// never reaches further.
 class OneStepTimer final : public StepTimer {
  public:
-  [[nodiscard]] StepCost step(const StepShape& s) const override { return {FineDuration{(s.tokens + 1'000'000) << kFineBits}, 0, 0}; }
+  [[nodiscard]] StepCost step(const StepShape& s) const override {
+    return {FineDuration{(s.tokens + 1'000'000) << kFineBits}, 0, 0};
+  }
   [[nodiscard]] DecodeLine decode(std::int64_t seqs, std::int64_t context) const override {
     DecodeLine line;
     line.base.time = FineDuration{(seqs + 1'000'000) << kFineBits};
@@ -106,7 +122,9 @@ class OneStepTimer final : public StepTimer {
 class BurstSource final : public RequestSource {
  public:
   explicit BurstSource(std::int64_t count) : left_(count) {}
-  [[nodiscard]] std::optional<Instant> next_arrival() override { return left_ == 0 ? std::nullopt : std::optional(kStart); }
+  [[nodiscard]] std::optional<Instant> next_arrival() override {
+    return left_ == 0 ? std::nullopt : std::optional(kStart);
+  }
   [[nodiscard]] Request take() override {
     Request request;
     request.id = static_cast<RequestId>(--left_);

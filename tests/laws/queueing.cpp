@@ -1,5 +1,6 @@
-// One sequence at a time behind Poisson arrivals is an M/G/1 queue whose service time we know exactly: the mean wait must be Pollaczek and Khinchine's.
-// The number of requests is chosen so that the standard error (batch means) is small enough for a wrong figure to show.
+// One sequence at a time behind Poisson arrivals is an M/G/1 queue whose service time we know exactly: the
+// mean wait must be Pollaczek and Khinchine's. The number of requests is chosen so that the standard error
+// (batch means) is small enough for a wrong figure to show.
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <functional>
@@ -19,8 +20,13 @@ struct Lengths {
 
 class PoissonSource final : public RequestSource {
  public:
-  PoissonSource(std::uint64_t seed, double mean_gap_ns, std::int64_t count, std::function<Lengths(RandomStream&)> draw)
-      : gaps_(seed, "gaps"), lengths_(seed, "lengths"), mean_gap_ns_(mean_gap_ns), count_(count), draw_(std::move(draw)) {
+  PoissonSource(std::uint64_t seed, double mean_gap_ns, std::int64_t count,
+                std::function<Lengths(RandomStream&)> draw)
+      : gaps_(seed, "gaps"),
+        lengths_(seed, "lengths"),
+        mean_gap_ns_(mean_gap_ns),
+        count_(count),
+        draw_(std::move(draw)) {
     advance();
   }
   [[nodiscard]] std::optional<Instant> next_arrival() override {
@@ -103,8 +109,8 @@ struct Measured {
   double wait, standard_error;
 };
 
-Measured mean_wait(const StepTimer& timer, double mean_service_ns, double load, std::int64_t count, std::uint64_t seed,
-                   const std::function<Lengths(RandomStream&)>& draw) {
+Measured mean_wait(const StepTimer& timer, double mean_service_ns, double load, std::int64_t count,
+                   std::uint64_t seed, const std::function<Lengths(RandomStream&)>& draw) {
   Config engine = Config::from_text("max_num_seqs: 1\nmax_num_batched_tokens: 100000\n", "queueing");
   Config cluster = Config::empty("queueing");
   ClusterSetup setup;
@@ -123,7 +129,8 @@ Measured mean_wait(const StepTimer& timer, double mean_service_ns, double load, 
   RunHooks hooks;
   hooks.requests = &waits;
   const double gap = mean_service_ns / load;
-  (void)run(setup, [&] { return std::make_unique<PoissonSource>(seed, gap, count, draw); }, timer, hooks);
+  (void)run(
+      setup, [&] { return std::make_unique<PoissonSource>(seed, gap, count, draw); }, timer, hooks);
   return {waits.mean(), waits.standard_error()};
 }
 
@@ -139,18 +146,23 @@ BOOST_AUTO_TEST_SUITE(queueing)
 BOOST_AUTO_TEST_CASE(mean_wait_is_pollaczek_khinchines) {
   const auto timer = make_affine_timer(kTimes);
   // Inputs 100, 400 or 1,600 tokens, outputs 1 to 60: 180 equally likely services, enumerated.
-  const auto lengths_of = [](std::int64_t i) { return Lengths{std::int64_t{100} << (2 * (i % 3)), 1 + i / 3}; };
+  const auto lengths_of = [](std::int64_t i) {
+    return Lengths{std::int64_t{100} << (2 * (i % 3)), 1 + i / 3};
+  };
   Moments service{0, 0};
   for (std::int64_t i = 0; i < 180; ++i) {
     const double s = service_ns(*timer, lengths_of(i));
     service.mean += s / 180;
     service.square += s * s / 180;
   }
-  for (const Case& c : {Case{0.5, 1'200'000, 0.005}, Case{0.8, 5'000'000, 0.005}, Case{0.95, 9'000'000, 0.015}}) {
+  for (const Case& c :
+       {Case{0.5, 1'200'000, 0.005}, Case{0.8, 5'000'000, 0.005}, Case{0.95, 9'000'000, 0.015}}) {
     const double exact = c.load / service.mean * service.square / (2 * (1 - c.load));
-    const Measured m = mean_wait(*timer, service.mean, c.load, c.count, kSeed, [&](RandomStream& r) { return lengths_of(r.integer(0, 179)); });
-    BOOST_TEST_MESSAGE("load " << c.load << ": mean wait " << m.wait / 1e6 << " ms, exact " << exact / 1e6 << " ms, error "
-                               << (m.wait / exact - 1) * 100 << " %, standard error " << m.standard_error / exact * 100 << " %");
+    const Measured m = mean_wait(*timer, service.mean, c.load, c.count, kSeed,
+                                 [&](RandomStream& r) { return lengths_of(r.integer(0, 179)); });
+    BOOST_TEST_MESSAGE("load " << c.load << ": mean wait " << m.wait / 1e6 << " ms, exact " << exact / 1e6
+                               << " ms, error " << (m.wait / exact - 1) * 100 << " %, standard error "
+                               << m.standard_error / exact * 100 << " %");
     BOOST_TEST(std::abs(m.wait - exact) <= 3 * m.standard_error, "seed " << kSeed << ", load " << c.load);
     BOOST_TEST(m.standard_error / exact <= c.relative_error_max);
   }
@@ -162,25 +174,30 @@ BOOST_AUTO_TEST_CASE(equal_requests_wait_as_in_md1) {
   const double service = service_ns(*timer, equal);
   for (const Case& c : {Case{0.5, 600'000, 0.01}, Case{0.8, 1'500'000, 0.01}, Case{0.95, 4'000'000, 0.03}}) {
     const double exact = c.load * service / (2 * (1 - c.load));
-    const Measured m = mean_wait(*timer, service, c.load, c.count, kSeed + 1, [&](RandomStream&) { return equal; });
-    BOOST_TEST_MESSAGE("M/D/1 load " << c.load << ": error " << (m.wait / exact - 1) * 100 << " %, standard error " << m.standard_error / exact * 100 << " %");
+    const Measured m =
+        mean_wait(*timer, service, c.load, c.count, kSeed + 1, [&](RandomStream&) { return equal; });
+    BOOST_TEST_MESSAGE("M/D/1 load " << c.load << ": error " << (m.wait / exact - 1) * 100
+                                     << " %, standard error " << m.standard_error / exact * 100 << " %");
     BOOST_TEST(std::abs(m.wait / exact - 1) <= c.relative_error_max);
   }
 }
 
 BOOST_AUTO_TEST_CASE(long_geometric_outputs_wait_as_in_mm1) {
   const auto timer = make_affine_timer({.base_us = 10, .per_token_us = 0, .per_context_token_us = 0});
-  constexpr double kMeanOutput = 2000;  // a geometric number of equal steps is nearly exponential when it is long
+  constexpr double kMeanOutput =
+      2000;  // a geometric number of equal steps is nearly exponential when it is long
   const double service = kMeanOutput * 10e3;
   const auto draw = [](RandomStream& r) {
     const double u = r.uniform_positive();
     const auto n = static_cast<std::int64_t>(std::ceil(std::log(u) / std::log1p(-1 / kMeanOutput)));
     return Lengths{1, std::max<std::int64_t>(1, n)};
   };
-  for (const Case& c : {Case{0.5, 1'500'000, 0.01}, Case{0.8, 4'000'000, 0.01}, Case{0.95, 8'000'000, 0.03}}) {
+  for (const Case& c :
+       {Case{0.5, 1'500'000, 0.01}, Case{0.8, 4'000'000, 0.01}, Case{0.95, 8'000'000, 0.03}}) {
     const double exact = c.load * service / (1 - c.load);
     const Measured m = mean_wait(*timer, service, c.load, c.count, kSeed + 2, draw);
-    BOOST_TEST_MESSAGE("M/M/1 load " << c.load << ": error " << (m.wait / exact - 1) * 100 << " %, standard error " << m.standard_error / exact * 100 << " %");
+    BOOST_TEST_MESSAGE("M/M/1 load " << c.load << ": error " << (m.wait / exact - 1) * 100
+                                     << " %, standard error " << m.standard_error / exact * 100 << " %");
     BOOST_TEST(std::abs(m.wait / exact - 1) <= c.relative_error_max);
   }
 }

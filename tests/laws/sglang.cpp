@@ -193,7 +193,7 @@ BOOST_AUTO_TEST_SUITE(sglang)
 
 BOOST_AUTO_TEST_CASE(closed_form_equals_step_by_step) {
   std::int64_t preemptions = 0, in_runs = 0, hits = 0, long_ones = 0;
-  for_each_run(1000, [&](SglangRun& random) {
+  for_each_run(600, [&](SglangRun& random) {
     const Seen closed = watch(random, StepPath::closed_form);
     const Seen stepped = watch(random, StepPath::step_by_step);
     BOOST_REQUIRE_EQUAL(text_of(closed.record), text_of(stepped.record));
@@ -208,7 +208,7 @@ BOOST_AUTO_TEST_CASE(closed_form_equals_step_by_step) {
     hits += closed.record.prefix_hit_tokens;
     long_ones += closed.record.rejected_too_long;
   });
-  if (test::law_runs(1000) >= 1000) {  // the random runs must reach what the law is about
+  if (test::law_runs(600) >= 600) {  // the random runs must reach what the law is about
     BOOST_TEST(preemptions > 100);
     BOOST_TEST(in_runs > 10000);
     BOOST_TEST(hits > 10000);
@@ -217,7 +217,7 @@ BOOST_AUTO_TEST_CASE(closed_form_equals_step_by_step) {
 }
 
 BOOST_AUTO_TEST_CASE(conservation) {
-  for_each_run(500, [](SglangRun& random) {
+  for_each_run(300, [](SglangRun& random) {
     const Seen seen = watch(random, StepPath::closed_form);
     const RunRecord& r = seen.record;
     BOOST_REQUIRE_EQUAL(r.arrived, r.completed + r.rejected_too_long + r.rejected_never_fits + r.unfinished);
@@ -239,7 +239,7 @@ BOOST_AUTO_TEST_CASE(conservation) {
 }
 
 BOOST_AUTO_TEST_CASE(steps_follow_one_another) {
-  for_each_run(200, [](SglangRun& random) {
+  for_each_run(150, [](SglangRun& random) {
     const Seen seen = watch(random, StepPath::step_by_step, true);
     std::map<std::size_t, StepRecord> before;
     for (const StepRecord& step : seen.watcher.steps) {
@@ -260,7 +260,7 @@ BOOST_AUTO_TEST_CASE(steps_follow_one_another) {
 }
 
 BOOST_AUTO_TEST_CASE(equal_runs_on_any_number_of_threads) {
-  for_each_run(100, [](SglangRun& random) {
+  for_each_run(60, [](SglangRun& random) {
     random.setup.engine.make = make_sglang_engine(random.settings);
     const RunHooks none;
     const auto source = [&] { return std::make_unique<AskedSource>(random.asked, random.clients); };

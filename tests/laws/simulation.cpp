@@ -1,5 +1,5 @@
-// What must hold in every simulation, whatever the scheduler, allocator, queue order and router. Each case makes many random runs; a failure names the
-// seed, and KVCAST_LAW_SEED=seed KVCAST_LAW_RUNS=1 repeats it.
+// What must hold in every simulation, whatever the scheduler, allocator, queue order and router. Each case
+// makes many random runs; a failure names the seed, and KVCAST_LAW_SEED=seed KVCAST_LAW_RUNS=1 repeats it.
 #include <boost/test/unit_test.hpp>
 
 #include "tests/support/random_runs.h"
@@ -77,7 +77,8 @@ BOOST_AUTO_TEST_CASE(conservation) {
       outputs += row.output.value;
     }
     BOOST_REQUIRE_EQUAL(outputs, r.output_tokens);
-    BOOST_REQUIRE_LE(r.blocks_used_max, random.setup.replicas * random.setup.engine.pool.blocks.value * random.setup.engine.pool.block_size.value);
+    BOOST_REQUIRE_LE(r.blocks_used_max, random.setup.replicas * random.setup.engine.pool.blocks.value *
+                                            random.setup.engine.pool.block_size.value);
   });
 }
 
@@ -90,7 +91,8 @@ BOOST_AUTO_TEST_CASE(causality) {
       StepShape alone;
       alone.tokens = 1;
       BOOST_REQUIRE(row.first_token >= row.scheduled);
-      // No prompt is computed faster than its last token alone, and every further token takes at least a step of one.
+      // No prompt is computed faster than its last token alone, and every further token takes at least a step
+      // of one.
       const auto least = std::chrono::duration_cast<Duration>(random.timer->step(alone).time);
       BOOST_REQUIRE(row.first_token - row.arrival >= least);
       BOOST_REQUIRE(row.last_token - row.first_token >= least * (row.output.value - 1));
@@ -114,11 +116,13 @@ BOOST_AUTO_TEST_CASE(steps_never_overlap_and_pools_balance) {
       for (const RequestId id : step.preempted) computed[to_number(id)] = 0;
       for (const StepRecord::Entry& entry : step.scheduled) {
         BOOST_REQUIRE(entry.n >= 1);
-        // With a cache no token is computed twice or skipped, but for what a prefix cache gives on admission; without, each step starts over.
+        // With a cache no token is computed twice or skipped, but for what a prefix cache gives on admission;
+        // without, each step starts over.
         if (entry.admitted) {
           BOOST_REQUIRE(entry.computed >= 0);
         } else {
-          BOOST_REQUIRE_EQUAL(entry.computed, random.setup.engine.enable_kv_cache ? computed[to_number(entry.id)] : 0);
+          BOOST_REQUIRE_EQUAL(entry.computed,
+                              random.setup.engine.enable_kv_cache ? computed[to_number(entry.id)] : 0);
         }
         computed[to_number(entry.id)] = entry.computed + entry.n;
       }
@@ -136,7 +140,8 @@ BOOST_AUTO_TEST_CASE(equal_runs_on_any_number_of_threads) {
   });
 }
 
-/// The area under the number inside is the sum of the times inside: the timeline's mean against the rows' exact sum.
+/// The area under the number inside is the sum of the times inside: the timeline's mean against the rows'
+/// exact sum.
 BOOST_AUTO_TEST_CASE(littles_law) {
   int judged = 0;
   for_each_run(300, [&](test::RandomRun& random) {
@@ -146,7 +151,8 @@ BOOST_AUTO_TEST_CASE(littles_law) {
     if (r.stuck || r.completed < 50 || r.timeline.points.size() < 200) return;
     double inside_ns = 0;
     for (const auto& [id, row] : seen.watcher.rows) {
-      if (row.outcome == Outcome::completed) inside_ns += static_cast<double>((row.last_token - row.arrival).count());
+      if (row.outcome == Outcome::completed)
+        inside_ns += static_cast<double>((row.last_token - row.arrival).count());
     }
     double sampled = 0;
     double most = 0;
@@ -156,8 +162,10 @@ BOOST_AUTO_TEST_CASE(littles_law) {
       most = std::max(most, n);
     }
     const double sampled_ns = sampled * static_cast<double>(r.timeline.spacing_ns);
-    // A request counts at each scrape inside its stay: the count times the spacing is off by less than one spacing a request.
-    const double bound = static_cast<double>(r.timeline.spacing_ns) * static_cast<double>(r.completed) + most * static_cast<double>(r.timeline.spacing_ns);
+    // A request counts at each scrape inside its stay: the count times the spacing is off by less than one
+    // spacing a request.
+    const double bound = static_cast<double>(r.timeline.spacing_ns) * static_cast<double>(r.completed) +
+                         most * static_cast<double>(r.timeline.spacing_ns);
     BOOST_REQUIRE_LE(std::abs(sampled_ns - inside_ns), bound);
     ++judged;
   });

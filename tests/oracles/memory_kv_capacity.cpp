@@ -7,32 +7,10 @@
 
 #include "hwmodels/memory_report.h"
 #include "sim/base/error.h"
-#include "tests/oracles/memory_csv.h"
-#include "tests/support/data.h"
+#include "tests/oracles/memory_rows.h"
 
 namespace kvcast::test {
 namespace {
-
-MemoryOptions options_of(const CsvRow& row, const GpuSpec& h100) {
-  MemoryOptions options;
-  options.profile = load_engine_profile("vllm-0.32", h100);
-  options.tensor_parallel_size = std::stoll(row.at("tp"));
-  options.pipeline_parallel_size = std::stoll(row.at("pp"));
-  options.decode_context_parallel_size = std::stoll(row.at("dcp"));
-  options.enable_expert_parallel = row.at("ep") == "1";
-  options.kv_cache_dtype = parse_kv_dtype(row.at("kv_cache_dtype"), "row");
-  if (!row.at("block_size_arg").empty()) options.block_size = std::stoll(row.at("block_size_arg"));
-  options.max_model_len = std::stoll(row.at("max_model_len"));
-  options.max_num_batched_tokens = std::stoll(row.at("max_num_batched_tokens"));
-  options.enable_prefix_caching = row.at("prefix_caching") == "1";
-  options.async_scheduling = row.at("async_scheduling") == "1";
-  options.disable_hybrid_kv_cache_manager = row.at("hybrid_manager") == "0";
-  options.mamba_ssm_cache_dtype = row.at("mamba_ssm_cache_dtype");
-  options.spec_method = row.at("spec_method");
-  options.num_speculative_tokens = std::stoll(row.at("speculative_tokens"));
-  options.available_kv_bytes = std::stoll(row.at("available_bytes"));
-  return options;
-}
 
 /// The columns of a row that the report gets wrong, with both values; empty: none.
 std::string differences(const CsvRow& row, const MemoryReport& report) {
@@ -70,7 +48,7 @@ BOOST_AUTO_TEST_CASE(every_row_of_the_oracle) {
   const auto models = data_folder("models/hf_config");
   if (!folder || !models) return;
   const GpuSpec h100 = find_gpu("h100-sxm", "test");
-  std::map<std::string, ModelSpec> cache;
+  ModelCache cache(*models);
   struct Tally {
     int rows = 0, equal = 0;
   };
@@ -79,11 +57,9 @@ BOOST_AUTO_TEST_CASE(every_row_of_the_oracle) {
   Tally all;
   for (const CsvRow& row : csv_rows(*folder / "kv_capacity.csv.gz")) {
     const std::string& name = row.at("model");
-    if (cache.find(name) == cache.end())
-      cache.emplace(name, load_model((*models / (name + ".json")).string()));
     std::string wrong;
     try {
-      wrong = differences(row, memory_report(cache.at(name), h100, options_of(row, h100)));
+      wrong = differences(row, memory_report(cache.at(name), h100, capacity_options(row, h100)));
     } catch (const InputError& error) {
       wrong = std::string(" refused outright: ") + error.what();
     }

@@ -11,7 +11,8 @@ namespace kvcast::test {
 
 std::optional<std::filesystem::path> data_folder(const std::string& relative) {
   const char* variable = std::getenv("KVCAST_DATA");
-  const std::filesystem::path root = variable != nullptr ? variable : std::filesystem::path(KVCAST_SOURCE_DIR) / "../shared/data";
+  const std::filesystem::path root =
+      variable != nullptr ? variable : std::filesystem::path(KVCAST_SOURCE_DIR) / "../shared/data";
   if (std::filesystem::exists(root / relative)) return root / relative;
   std::printf("skipped: %s is not there (set KVCAST_DATA)\n", (root / relative).c_str());
   return std::nullopt;
@@ -20,7 +21,8 @@ std::optional<std::filesystem::path> data_folder(const std::string& relative) {
 std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder, const std::string& ending) {
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    if (entry.is_regular_file() && entry.path().filename().string().ends_with(ending)) files.push_back(entry.path());
+    if (entry.is_regular_file() && entry.path().filename().string().ends_with(ending))
+      files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
   return files;

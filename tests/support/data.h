@@ -12,7 +12,8 @@ namespace kvcast::test {
 [[nodiscard]] std::optional<std::filesystem::path> data_folder(const std::string& relative);
 
 /// Regular files directly in `folder` whose name ends so, in order of name.
-[[nodiscard]] std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder, const std::string& ending);
+[[nodiscard]] std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder,
+                                                          const std::string& ending);
 
 /// Lines of a gzip or plain text file.
 [[nodiscard]] std::vector<std::string> gzip_lines(const std::filesystem::path& path);

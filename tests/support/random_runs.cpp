@@ -14,7 +14,8 @@ namespace kvcast::test {
 StepCost KneeTimer::step(const StepShape& shape) const {
   const std::int64_t context = shape.decode_context + shape.prefill_context;
   const std::int64_t beyond = std::max<std::int64_t>(0, shape.decode_context - knee_);
-  const std::int64_t fine = base_ + per_token_ * shape.tokens + per_context_ * (context + beyond) + shape.prefill_pairs;
+  const std::int64_t fine =
+      base_ + per_token_ * shape.tokens + per_context_ * (context + beyond) + shape.prefill_pairs;
   return {FineDuration{fine}, 3 * context + shape.tokens, 7 * shape.tokens + context};
 }
 
@@ -38,16 +39,19 @@ const T& any_of(RandomStream& random, const std::vector<T>& values) {
   return values[static_cast<std::size_t>(random.integer(0, static_cast<std::int64_t>(values.size()) - 1))];
 }
 
-/// Prompts that begin with one of a few shared segments, and sometimes go on with the output of an earlier request.
+/// Prompts that begin with one of a few shared segments, and sometimes go on with the output of an earlier
+/// request.
 void random_content(RandomStream& random, Request& request) {
   request.details = std::make_unique<RequestDetails>();
   request.details->output_segment = 1'000'000 + to_number(request.id);
   std::int64_t left = request.input.value;
   const std::int64_t head = std::min(left, random.integer(0, 200));
-  if (head > 0) request.details->content.push_back({static_cast<std::uint64_t>(random.integer(1, 3)), Tokens{head}});
+  if (head > 0)
+    request.details->content.push_back({static_cast<std::uint64_t>(random.integer(1, 3)), Tokens{head}});
   left -= head;
   if (left > 0 && to_number(request.id) > 0 && random.uniform() < 0.3) {
-    const auto earlier = static_cast<std::uint64_t>(random.integer(0, static_cast<std::int64_t>(to_number(request.id)) - 1));
+    const auto earlier =
+        static_cast<std::uint64_t>(random.integer(0, static_cast<std::int64_t>(to_number(request.id)) - 1));
     const std::int64_t part = random.integer(1, left);
     request.details->content.push_back({1'000'000 + earlier, Tokens{part}});
     left -= part;
@@ -55,7 +59,8 @@ void random_content(RandomStream& random, Request& request) {
   if (left > 0) request.details->content.push_back({5'000'000 + to_number(request.id), Tokens{left}});
 }
 
-std::vector<Request> random_requests(RandomStream& random, Tokens max_model_len, double rate, std::int64_t count) {
+std::vector<Request> random_requests(RandomStream& random, Tokens max_model_len, double rate,
+                                     std::int64_t count) {
   std::vector<Request> requests;
   Instant now = kStart;
   const std::int64_t input_max = any_of<std::int64_t>(random, {3, 60, 700});
@@ -90,6 +95,21 @@ void random_windows(RandomStream& random, CachedBlocksSettings& layers) {
   if (random.uniform() < 0.5) layers.retention_interval.reset();
 }
 
+/// Parameters of the schedulers that vLLM's v1 shares nothing with.
+std::string others(RandomStream& random, const std::string& scheduler, std::int64_t max_num_seqs, std::int64_t max_model_len) {
+  const bool chunks = scheduler == "sarathi" || (scheduler == "tensorrt-llm" && random.uniform() < 0.6);
+  const std::int64_t budget = max_num_seqs + random.integer(0, 300) + (chunks ? 0 : max_model_len);
+  std::string yaml;
+  if (scheduler == "vllm-v0" || scheduler == "sarathi") {
+    yaml = fmt::format("max_num_batched_tokens: {}\nwatermark: {}\n", budget, any_of<double>(random, {0.0, 0.01, 0.2}));
+  }
+  if (scheduler == "tensorrt-llm") {
+    const char* policy = random.uniform() < 0.5 ? "guaranteed_no_evict" : "max_utilization";
+    yaml = fmt::format("max_num_batched_tokens: {}\nenable_chunked_prefill: {}\ncapacity_scheduler_policy: {}\n", budget, chunks, policy);
+  }
+  return yaml;
+}
+
 }  // namespace
 
 RandomRun random_run(std::uint64_t seed, const Choice& choice) {
@@ -97,8 +117,10 @@ RandomRun random_run(std::uint64_t seed, const Choice& choice) {
   RandomRun run;
   ClusterSetup& setup = run.setup;
   EngineSetup& engine = setup.engine;
-  const std::string scheduler = choice.scheduler.empty() ? any_of(random, scheduler_catalog().names()) : choice.scheduler;
-  const std::string allocator = choice.allocator.empty() ? any_of(random, allocator_catalog().names()) : choice.allocator;
+  const std::string scheduler =
+      choice.scheduler.empty() ? any_of(random, scheduler_catalog().names()) : choice.scheduler;
+  const std::string allocator =
+      choice.allocator.empty() ? any_of(random, allocator_catalog().names()) : choice.allocator;
   const std::string order = any_of(random, queue_order_catalog().names());
   const std::string router = any_of(random, router_catalog().names());
   engine.max_model_len = Tokens{any_of<std::int64_t>(random, {90, 400, 1200})};
@@ -108,12 +130,15 @@ RandomRun random_run(std::uint64_t seed, const Choice& choice) {
   std::string yaml = fmt::format("max_num_seqs: {}\n", max_num_seqs);
   if (scheduler == "vllm-v1") {
     const bool chunked = random.uniform() < 0.8;
-    const std::int64_t budget = max_num_seqs + random.integer(0, 300) + (chunked ? 0 : engine.max_model_len.value);
+    const std::int64_t budget =
+        max_num_seqs + random.integer(0, 300) + (chunked ? 0 : engine.max_model_len.value);
     yaml += fmt::format("max_num_batched_tokens: {}\nenable_chunked_prefill: {}\n", budget, chunked);
-    yaml += fmt::format("long_prefill_token_threshold: {}\n", random.uniform() < 0.3 ? random.integer(1, 100) : 0);
+    yaml += fmt::format("long_prefill_token_threshold: {}\n",
+                        random.uniform() < 0.3 ? random.integer(1, 100) : 0);
     yaml += fmt::format("scheduler_reserve_full_isl: {}\n", random.uniform() < 0.7);
     yaml += fmt::format("watermark: {}\n", random.uniform() < 0.3 ? 0.05 : 0.0);
   }
+  yaml += others(random, scheduler, max_num_seqs, engine.max_model_len.value);
   Config config = Config::from_text(yaml, "law.yaml");
   engine.scheduler = scheduler_catalog().find(scheduler, "law").make(config, defaults);
   engine.order = queue_order_catalog().find(order, "law").make(config);
@@ -123,14 +148,18 @@ RandomRun random_run(std::uint64_t seed, const Choice& choice) {
   layers.groups = {KvGroup{block_size, 0, std::nullopt}};
   layers.unit = layers.hash_unit = block_size;
   layers.caching = allocator == "paged" && random.uniform() < 0.5;
-  if (allocator == "paged" && scheduler == "vllm-v1" && random.uniform() < 0.4) random_windows(random, layers);
+  if (allocator == "paged" && scheduler == "vllm-v1" && random.uniform() < 0.4)
+    random_windows(random, layers);
   engine.allocator = allocator_catalog().find(allocator, "law").make(config, layers);
   engine.batch = vllm_batch_rules(defaults.version);
   engine.batch.asynchronous = scheduler == "vllm-v1" && random.uniform() < 0.5;
   // In quarters of the longest request: pools that cannot hold it, pools that press, pools that do not.
-  const std::int64_t pool_tokens = engine.max_model_len.value * any_of<std::int64_t>(random, {1, 4, 8, 20, 240}) / 4 + random.integer(0, 50);
+  const std::int64_t pool_tokens =
+      engine.max_model_len.value * any_of<std::int64_t>(random, {1, 4, 8, 20, 240}) / 4 +
+      random.integer(0, 50);
   engine.pool = {Blocks{ceil_div(pool_tokens, block_size)}, Tokens{block_size}};
-  engine.enable_kv_cache = scheduler == "vllm-v1" || random.uniform() < 0.8;
+  const bool recomputes = scheduler == "static" || scheduler == "continuous";
+  engine.enable_kv_cache = !recomputes || random.uniform() < 0.8;
   Config cluster = Config::empty("law");
   setup.router = router_catalog().find(router, "law").make(cluster);
   setup.replicas = any_of<std::int64_t>(random, {1, 1, 2, 5});
@@ -140,16 +169,21 @@ RandomRun random_run(std::uint64_t seed, const Choice& choice) {
   setup.slo.tpot_ns = random.integer(1'000'000, 100'000'000);
 
   const std::int64_t base = random.integer(1, 20'000'000) << kFineBits;
-  run.timer = std::make_unique<KneeTimer>(base + random.integer(0, 1 << 20), random.integer(0, 40'000'000'000),
-                                          random.integer(0, 3'000'000'000), random.integer(0, 5000));
+  run.timer =
+      std::make_unique<KneeTimer>(base + random.integer(0, 1 << 20), random.integer(0, 40'000'000'000),
+                                  random.integer(0, 3'000'000'000), random.integer(0, 5000));
   const double rate = any_of<double>(random, {0.5, 5, 40, 400});
   run.requests = random_requests(random, engine.max_model_len, rate, random.integer(1, 300));
   run.closed_loop = random.uniform() < 0.25;
-  run.source = run.closed_loop ? closed_loop_source(run.requests, random.integer(1, 40), Duration{random.integer(0, 3) * 100'000'000})
+  run.source = run.closed_loop ? closed_loop_source(run.requests, random.integer(1, 40),
+                                                    Duration{random.integer(0, 3) * 100'000'000})
                                : list_source(run.requests);
-  run.text = fmt::format("seed {}: {} {} {} {} x{}, block {}, pool {}, max_model_len {}, KV {}, cached {}, groups {}, async {}, {} requests at {}/s{}\n{}", seed, scheduler,
-                         allocator, order, router, setup.replicas, block_size, engine.pool.blocks.value, engine.max_model_len.value, engine.enable_kv_cache, layers.caching, layers.groups.size(), engine.batch.asynchronous,
-                         run.requests.size(), rate, run.closed_loop ? ", closed loop" : "", yaml);
+  run.text = fmt::format(
+      "seed {}: {} {} {} {} x{}, block {}, pool {}, max_model_len {}, KV {}, cached {}, groups {}, async {}, "
+      "{} requests at {}/s{}\n{}",
+      seed, scheduler, allocator, order, router, setup.replicas, block_size, engine.pool.blocks.value,
+      engine.max_model_len.value, engine.enable_kv_cache, layers.caching, layers.groups.size(),
+      engine.batch.asynchronous, run.requests.size(), rate, run.closed_loop ? ", closed loop" : "", yaml);
   return run;
 }
 
@@ -162,37 +196,46 @@ std::string text_of(Int128 value) {
 std::string text_of(const Samples& samples) {
   std::string text = fmt::format("n={} mean={} std={}", samples.count(), samples.mean_ns(), samples.std_ns());
   if (samples.count() == 0) return text;
-  for (const double p : {0.0, 10.0, 50.0, 90.0, 99.0, 100.0}) text += fmt::format(" {}", samples.percentile_ns(p));
+  for (const double p : {0.0, 10.0, 50.0, 90.0, 99.0, 100.0})
+    text += fmt::format(" {}", samples.percentile_ns(p));
   return text;
 }
 
 }  // namespace
 
 std::string text_of(const RunRecord& r) {
-  std::string text = fmt::format("ttft {}\ntpot {}\ne2el {}\nqueue {}\n", text_of(r.ttft), text_of(r.tpot), text_of(r.e2el), text_of(r.queue));
+  std::string text = fmt::format("ttft {}\ntpot {}\ne2el {}\nqueue {}\n", text_of(r.ttft), text_of(r.tpot),
+                                 text_of(r.e2el), text_of(r.queue));
   text += fmt::format("itl {} sum {}\n", r.itl.total(), text_of(r.itl_sum_fine));
   for (std::size_t b = 0; b < r.itl.counts().size(); ++b) {
     if (r.itl.counts()[b] != 0) text += fmt::format("{}:{} ", b, r.itl.counts()[b]);
   }
-  text += fmt::format("\narrived {} completed {} long {} never {} unfinished {} good {} in {} out {}\n", r.arrived, r.completed,
-                      r.rejected_too_long, r.rejected_never_fits, r.unfinished, r.good, r.input_tokens, r.output_tokens);
-  text += fmt::format("preemptions {} recomputed {} first {} last {} peak {} stuck {} {}\n", r.preemptions, r.recomputed_tokens,
-                      r.first_arrival.time_since_epoch().count(), r.last_token.time_since_epoch().count(), r.blocks_used_max, r.stuck,
+  text += fmt::format("\narrived {} completed {} long {} never {} unfinished {} good {} in {} out {}\n",
+                      r.arrived, r.completed, r.rejected_too_long, r.rejected_never_fits, r.unfinished,
+                      r.good, r.input_tokens, r.output_tokens);
+  text += fmt::format("preemptions {} recomputed {} first {} last {} peak {} stuck {} {}\n", r.preemptions,
+                      r.recomputed_tokens, r.first_arrival.time_since_epoch().count(),
+                      r.last_token.time_since_epoch().count(), r.blocks_used_max, r.stuck,
                       to_number(r.stuck_request));
-  text += fmt::format("steps {} tokens {} busy {} bytes {} flop {}\n", r.steps.steps, r.steps.scheduled_tokens, text_of(r.steps.busy_fine),
-                      text_of(r.steps.hbm_bytes), text_of(r.steps.flop));
+  text +=
+      fmt::format("steps {} tokens {} busy {} bytes {} flop {}\n", r.steps.steps, r.steps.scheduled_tokens,
+                  text_of(r.steps.busy_fine), text_of(r.steps.hbm_bytes), text_of(r.steps.flop));
   text += fmt::format("timeline {}\n", r.timeline.spacing_ns);
   for (const TimelinePoint& p : r.timeline.points) {
-    text += fmt::format("{},{},{},{},{} ", p.running, p.waiting, p.blocks_used, p.tokens_resident, p.largest_free_blocks);
+    text += fmt::format("{},{},{},{},{} ", p.running, p.waiting, p.blocks_used, p.tokens_resident,
+                        p.largest_free_blocks);
   }
   return text;
 }
 
 std::string text_of(const RequestRow& row) {
   const auto at = [](Instant t) { return t.time_since_epoch().count(); };
-  return fmt::format("id {} replica {} outcome {} arrival {} scheduled {} first {} last {} in {} out {} cached {} preempted {}", to_number(row.id),
-                     to_index(row.replica), static_cast<int>(row.outcome), at(row.arrival), at(row.scheduled), at(row.first_token),
-                     at(row.last_token), row.input.value, row.output.value, row.cached.value, row.preemptions);
+  return fmt::format(
+      "id {} replica {} outcome {} arrival {} scheduled {} first {} last {} in {} out {} cached {} preempted "
+      "{}",
+      to_number(row.id), to_index(row.replica), static_cast<int>(row.outcome), at(row.arrival),
+      at(row.scheduled), at(row.first_token), at(row.last_token), row.input.value, row.output.value,
+      row.cached.value, row.preemptions);
 }
 
 int law_runs(int otherwise) {

@@ -1,4 +1,5 @@
-/// Random deployments and workloads for the laws: every catalogue entry, sizes that press on the pool and sizes that do not.
+/// Random deployments and workloads for the laws: every catalogue entry, sizes that press on the pool and
+/// sizes that do not.
 #pragma once
 
 #include <map>
@@ -11,8 +12,8 @@
 
 namespace kvcast::test {
 
-/// Piecewise affine in the decode context and monotone, with odd coefficients, so that no rounding hides: base + a * tokens + b * context, and from
-/// `knee` tokens of decode context on a steeper line.
+/// Piecewise affine in the decode context and monotone, with odd coefficients, so that no rounding hides:
+/// base + a * tokens + b * context, and from `knee` tokens of decode context on a steeper line.
 class KneeTimer final : public StepTimer {
  public:
   KneeTimer(std::int64_t base, std::int64_t per_token, std::int64_t per_context, std::int64_t knee)

@@ -68,10 +68,13 @@ class ClosedLoopSource final : public RequestSource {
 }  // namespace
 
 SourceMaker list_source(const std::vector<Request>& requests) {
-  return [kept = std::make_shared<std::vector<Request>>(copy(requests))] { return std::make_unique<ListSource>(*kept); };
+  return [kept = std::make_shared<std::vector<Request>>(copy(requests))] {
+    return std::make_unique<ListSource>(*kept);
+  };
 }
 
-SourceMaker closed_loop_source(const std::vector<Request>& requests, std::int64_t concurrency, Duration think) {
+SourceMaker closed_loop_source(const std::vector<Request>& requests, std::int64_t concurrency,
+                               Duration think) {
   return [kept = std::make_shared<std::vector<Request>>(copy(requests)), concurrency, think] {
     return std::make_unique<ClosedLoopSource>(*kept, concurrency, think);
   };

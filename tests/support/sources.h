@@ -11,6 +11,7 @@ namespace kvcast::test {
 [[nodiscard]] SourceMaker list_source(const std::vector<Request>& requests);
 
 /// `concurrency` clients; each sends its next request from the list `think` after its last one ended.
-[[nodiscard]] SourceMaker closed_loop_source(const std::vector<Request>& requests, std::int64_t concurrency, Duration think);
+[[nodiscard]] SourceMaker closed_loop_source(const std::vector<Request>& requests, std::int64_t concurrency,
+                                             Duration think);
 
 }  // namespace kvcast::test

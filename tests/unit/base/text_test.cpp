@@ -90,6 +90,8 @@ BOOST_AUTO_TEST_CASE(nearest) {
   const std::vector<std::string> known = {"vllm-v1", "continuous", "static"};
   BOOST_TEST(nearest_name("vllm-v2", known) == "vllm-v1");
   BOOST_TEST(nearest_name("statc", known) == "static");
+  BOOST_TEST(nearest_name("stat", known) == "static");
+  BOOST_TEST(nearest_name("h100", {"h200", "h100-sxm"}) == "h100-sxm");  // the beginning counts more than the distance
   BOOST_TEST(nearest_name("sglang", known).empty());
   BOOST_TEST(nearest_name("", known).empty());
   BOOST_TEST(nearest_name("x", {}).empty());

@@ -68,7 +68,8 @@ BOOST_AUTO_TEST_CASE(contiguous_reserves_to_the_limit) {
   table.limit = Tokens{2048};
   BOOST_TEST(grow(*pool, table, Tokens{100}));
   BOOST_TEST(table.blocks.value == 2048);
-  BOOST_TEST(1.0 - 100.0 / static_cast<double>(table.blocks.value) == 0.951, boost::test_tools::tolerance(1e-3));
+  BOOST_TEST(1.0 - 100.0 / static_cast<double>(table.blocks.value) == 0.951,
+             boost::test_tools::tolerance(1e-3));
   BOOST_TEST(pool->needed(table, Tokens{2048}).value == 0);
 }
 
@@ -131,7 +132,10 @@ BOOST_AUTO_TEST_CASE(an_unknown_name_names_the_known) {
     (void)allocator_catalog().find("pagd", "a.yaml:3:14");
     BOOST_ERROR("found");
   } catch (const InputError& error) {
-    BOOST_TEST(error.what() == std::string("a.yaml:3:14: unknown allocator \"pagd\" (known: paged, contiguous; did you mean paged?)"));
+    BOOST_TEST(
+        error.what() ==
+        std::string(
+            "a.yaml:3:14: unknown allocator \"pagd\" (known: paged, contiguous; did you mean paged?)"));
   }
 }
 
