@@ -54,6 +54,7 @@ KvDtype resolve_dtype(const ModelSpec& model, const Traits& traits, KvDtype dtyp
     return dtype;
   }
   if (traits.sparse && is_fp8(dtype)) return KvDtype::fp8_ds_mla;
+  if (traits.sparse && dtype == KvDtype::bfloat16) return KvDtype::model;
   const bool plain =
       dtype == KvDtype::model || dtype == KvDtype::bfloat16 || dtype == KvDtype::float16 || is_fp8(dtype);
   if (plain || (traits.sparse && dtype == KvDtype::fp8_ds_mla)) return dtype;

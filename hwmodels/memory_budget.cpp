@@ -82,6 +82,40 @@ std::int64_t captured_sizes(std::int64_t max_num_seqs) {
 
 }  // namespace
 
+namespace {
+
+/// The encoder's part: hidden state, residual and normed input beside the widest part of a layer, for each
+/// patch of the items; then the vectors that it made of them.
+void add_encoder(const ModelSpec& model, const MemoryOptions& options, std::int64_t tokens,
+                 ActivationPeak& peak) {
+  const VisionShape& vision = model.vision;
+  if (vision.item_tokens == 0) return;
+  const std::int64_t items = std::max<std::int64_t>(1, tokens / vision.item_tokens);
+  const std::int64_t ranks =
+      vision.heads % options.tensor_parallel_size == 0 ? options.tensor_parallel_size : 1;
+  peak.encoder_bytes =
+      items * vision.item_patches * (3 * vision.hidden + vision.widest_split / ranks) * model.dtype_bytes;
+  peak.encoded_bytes = items * vision.item_embeddings * model.hidden_size * model.dtype_bytes;
+}
+
+/// Which part of the profiling run needs most.
+std::string activation_cause(const ModelSpec& model, const MemoryReport& report, const ActivationPeak& peak) {
+  const std::int64_t tokens = report.max_num_batched_tokens;
+  const bool described = model.vision.item_tokens > 0;
+  if (peak.encoder_bytes == peak.bytes() && described)
+    return fmt::format("formula: widest layer of the vision encoder over {} patches an item",
+                       model.vision.item_patches);
+  std::string cause = peak.sampler_bytes > peak.forward_bytes
+                          ? fmt::format("formula: logits and sampling of {} sequences in the profiling run",
+                                        std::min(report.max_num_seqs, tokens))
+                          : fmt::format("formula: widest layer of a profiling run of {} tokens", tokens);
+  if (described) cause += ", beside the encoded items";
+  if (model.vision.heads > 0 && !described) cause += "; the vision encoder's own run is not counted";
+  return cause;
+}
+
+}  // namespace
+
 ActivationPeak activation_peak(const ModelSpec& model, const MemoryOptions& options, std::int64_t tokens,
                                std::int64_t rows) {
   std::int64_t widest = 0;
@@ -93,6 +127,7 @@ ActivationPeak activation_peak(const ModelSpec& model, const MemoryOptions& opti
   peak.sampler_bytes =
       sampled * model.vocab_size * sampler_bytes_per_logit(options.profile.sampler, sampled) +
       tokens * model.hidden_size * model.dtype_bytes;
+  add_encoder(model, options, tokens, peak);
   return peak;
 }
 
@@ -126,13 +161,7 @@ std::vector<BudgetItem> memory_budget(const ModelSpec& model, const GpuSpec& gpu
     add("drafter", -report.weights.draft_bytes, "formula: the drafter's parameters without those it shares");
   const ActivationPeak peak =
       activation_peak(model, options, report.max_num_batched_tokens, report.max_num_seqs);
-  std::string cause = peak.sampler_bytes > peak.forward_bytes
-                          ? fmt::format("formula: logits and sampling of {} sequences in the profiling run",
-                                        std::min(report.max_num_seqs, report.max_num_batched_tokens))
-                          : fmt::format("formula: widest layer of a profiling run of {} tokens",
-                                        report.max_num_batched_tokens);
-  if (model.vision.heads > 0) cause += "; the vision encoder's own run is not counted";
-  add("activations", -peak.bytes(), std::move(cause));
+  add("activations", -peak.bytes(), activation_cause(model, report, peak));
   const double non_torch =
       kNonTorchGib + kNonTorchGibPerRank * static_cast<double>(options.tensor_parallel_size);
   add("non_torch", -gib_bytes(non_torch),

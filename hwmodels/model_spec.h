@@ -117,6 +117,12 @@ struct VisionShape {
   std::int64_t parameters = 0;        // whole on every rank
   std::int64_t parameters_split = 0;  // divided over the tensor-parallel ranks
   std::int64_t buffer_bytes = 0;
+  /// The largest item of the profiling run; 0 tokens: not described.
+  std::int64_t item_tokens = 0;      // positions of the prompt that it takes
+  std::int64_t item_embeddings = 0;  // vectors that the encoder hands to the text model
+  std::int64_t item_patches = 0;     // encoded at once; 0: in chunks that fit beside the text model
+  std::int64_t hidden = 0;           // width of a patch in the tower
+  std::int64_t widest_split = 0;     // elements per patch of its widest part, divided over the ranks
 };
 
 struct ModelSpec {

@@ -1,4 +1,7 @@
-/// Weights of the vision towers of the multimodal families: counted because they take the KV cache's memory.
+/// Vision towers of the multimodal families: their weights and their part of the profiling run take the KV
+/// cache's memory.
+#include <algorithm>
+
 #include "hwmodels/model_families.h"
 #include "sim/base/units.h"
 
@@ -20,6 +23,12 @@ void add_column(VisionShape& vision, const Linear& linear, std::int64_t times = 
 void add_row(VisionShape& vision, const Linear& linear, std::int64_t times = 1) {
   vision.parameters_split += times * linear.in * linear.out;
   if (linear.bias) vision.parameters += times * linear.out;
+}
+
+/// A tower of attention (queries, keys, values, output) and an MLP of two linears.
+void set_widest(VisionShape& vision, std::int64_t hidden, std::int64_t intermediate) {
+  vision.hidden = hidden;
+  vision.widest_split = std::max(4 * hidden, 2 * intermediate);
 }
 
 /// Qwen3-VL and Qwen3.5: a ViT with learnt and rotary positions, 2x2 patches merged into one token, one
@@ -51,6 +60,11 @@ VisionShape qwen_vision(const HfConfig& config, std::int64_t dtype_bytes) {
   vision.parameters += patch_volume * hidden + hidden + config.integer("num_position_embeddings", 1) * hidden;
   constexpr std::int64_t kRotaryRows = 8192;  // positions of a grid's side for which vLLM builds the table
   vision.buffer_bytes = kRotaryRows * (hidden / vision.heads / 2) * dtype_bytes;
+  // The image processor's longest_edge, in pixels of the whole image (Qwen3-VL's preprocessor_config.json).
+  constexpr std::int64_t kPixelsMax = 16'777'216;
+  set_widest(vision, hidden, intermediate);
+  vision.item_patches = kPixelsMax / (patch * patch);
+  vision.item_tokens = vision.item_embeddings = vision.item_patches / (merge * merge);
   return vision;
 }
 
@@ -70,6 +84,10 @@ VisionShape gemma4_vision(const HfConfig& config, std::int64_t text_hidden) {
                        2 * config.integer("position_embedding_size", 1) * hidden + hidden * text_hidden;
   constexpr std::int64_t kLayerBuffers = 176;  // as vLLM 0.32's tower has them; and one embedding scale
   vision.buffer_bytes = layers * kLayerBuffers + 2;
+  // A video of 32 frames, 70 vectors each and 8 tokens of time stamps between them, is larger than an image.
+  constexpr std::int64_t kFrames = 32, kVectorsPerFrame = 70, kStampTokens = 8;
+  vision.item_embeddings = kFrames * kVectorsPerFrame;
+  vision.item_tokens = kFrames * (kVectorsPerFrame + kStampTokens);
   return vision;
 }
 
@@ -99,6 +117,12 @@ VisionShape llama4_vision(const std::optional<HfConfig>& config, std::int64_t te
   add_row(vision, {projector_in, projector_out, false});
   add_column(vision, {get("vision_output_dim", 7680), text_hidden, false});
   vision.buffer_bytes = positions * (hidden / vision.heads / 2) * 8;  // complex rotations
+  // Up to 16 tiles and the whole image once more (max_patches of the image processor); four patches make one
+  // vector.
+  constexpr std::int64_t kTiles = 16 + 1, kPatchesPerVector = 4;
+  set_widest(vision, hidden, intermediate);
+  vision.item_patches = kTiles * positions;
+  vision.item_tokens = vision.item_embeddings = kTiles * (side * side / kPatchesPerVector);
   return vision;
 }
 

@@ -119,8 +119,8 @@ SloLimits limits_of(const std::vector<SloBound>& bounds) {
 std::string engine_line(const Scenario& scenario, const PoolSize& pool) {
   const MemoryOptions& memory = scenario.deployment.memory;
   const std::optional<MemoryReport>& report = scenario.deployment.report;
-  std::string text =
-      fmt::format("{}, scheduler {}, {}, ", memory.profile.name, scenario.scheduler, scenario.policy);
+  std::string text = fmt::format("{}, scheduler {}, {}, ", memory.profile.name, scenario.deployment.scheduler,
+                                 scenario.policy);
   if (!scenario.deployment.enable_kv_cache) return text + "no KV cache: every step recomputes everything";
   text += scenario.allocator == "paged" ? fmt::format("paged blocks of {}", pool.block_size.value)
                                         : scenario.allocator + " allocation";

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "sim/app/block_rules.h"
+#include "sim/app/scheduler_features.h"
 #include "sim/base/embedded.h"
 #include "sim/base/file.h"
 #include "sim/base/hash.h"
@@ -146,10 +147,27 @@ void read_parallelism(Config& engine, Config& cluster, ReadFor use, MemoryOption
   memory.num_speculative_tokens = speculative.get_int("num_speculative_tokens", {1, 64});
 }
 
-/// What a step may hold; defaults as vLLM derives them from the profile's.
-void read_step_limits(Config& engine, std::int64_t max_model_len, MemoryOptions& memory) {
+/// Whether prompts are split into chunks, in force.
+bool read_chunking(Config& engine, const std::string& scheduler, const EngineProfile& profile) {
+  using Prompts = SchedulerFeatures::Prompts;
+  const SchedulerFeatures features = features_of(scheduler);
+  if (features.prompts != Prompts::as_set) {
+    if (contains(engine, "enable_chunked_prefill")) {
+      engine.fail("enable_chunked_prefill",
+                  "has no meaning with the scheduler " + scheduler + ", which " +
+                      (features.prompts == Prompts::whole ? "computes every prompt in one step"
+                                                          : "always splits prompts"));
+    }
+    return features.prompts == Prompts::chunks;
+  }
+  const bool by_profile = profile.scheduler == scheduler;
+  return engine.get_bool("enable_chunked_prefill",
+                         by_profile ? profile.enable_chunked_prefill : features.chunks_by_default);
+}
+
+/// What a step may hold. Where prompts are not split, a step must hold the longest.
+void read_step_limits(Config& engine, bool chunked, std::int64_t max_model_len, MemoryOptions& memory) {
   const EngineProfile& profile = memory.profile;
-  const bool chunked = engine.get_bool("enable_chunked_prefill", profile.enable_chunked_prefill);
   memory.enable_chunked_prefill = chunked;
   const std::int64_t tokens =
       chunked ? profile.max_num_batched_tokens : std::max(profile.max_num_batched_tokens, max_model_len);
@@ -180,7 +198,11 @@ Deployment read_deployment(Config& root, const std::string& folder, ReadFor use)
   const std::string profile = engine.get_string("profile", kDefaultProfile);
   const GpuSpec gpu = read_gpu(cluster, "gpu", kDefaultGpu);
   memory.profile = load_engine_profile(profile, gpu, engine.where("profile"));
-  if (use == ReadFor::simulate) deployment.affine = read_step_time(engine);
+  if (use == ReadFor::simulate) {
+    deployment.scheduler = engine.get_string("scheduler", memory.profile.scheduler);
+    (void)scheduler_catalog().find(deployment.scheduler, engine.where("scheduler"));
+    deployment.affine = read_step_time(engine);
+  }
   deployment.model = read_model(root, engine, folder, deployment.affine.has_value());
   if (deployment.model) deployment.gpu = gpu;
   deployment.max_model_len = read_max_model_len(engine, deployment.model);
@@ -192,7 +214,10 @@ Deployment read_deployment(Config& root, const std::string& folder, ReadFor use)
   memory.block_size = int_or_zero(engine, "block_size", {1, 4096});
   memory.gpu_memory_utilization =
       engine.get_real("gpu_memory_utilization", {0.01, 1.0}, memory.profile.gpu_memory_utilization);
-  read_step_limits(engine, deployment.max_model_len, memory);
+  const bool chunked = use == ReadFor::simulate
+                           ? read_chunking(engine, deployment.scheduler, memory.profile)
+                           : engine.get_bool("enable_chunked_prefill", memory.profile.enable_chunked_prefill);
+  read_step_limits(engine, chunked, deployment.max_model_len, memory);
   memory.enforce_eager = engine.get_bool("enforce_eager", false);
   memory.enable_prefix_caching = bool_if_given(engine, "enable_prefix_caching");
   memory.async_scheduling = bool_if_given(engine, "async_scheduling");
@@ -222,27 +247,26 @@ void refuse_unmodelled_engine(Config& engine) {
                 "this version of kvcast does not model swapping yet; only recompute is possible");
 }
 
-bool is_vllm(const Scenario& scenario) { return scenario.scheduler == "vllm-v1"; }
-
-/// What only vLLM's own scheduler does: on as its profile says, off elsewhere.
-void read_vllm_features(Config& engine, Scenario& scenario) {
-  MemoryOptions& memory = scenario.deployment.memory;
-  const bool recurrent = scenario.deployment.model && has_recurrent_state(*scenario.deployment.model);
+/// Prefix caching and asynchronous scheduling: as the engine's profile says where the scheduler knows them,
+/// else off.
+void read_features(Config& engine, Scenario& scenario) {
+  Deployment& deployment = scenario.deployment;
+  MemoryOptions& memory = deployment.memory;
+  const SchedulerFeatures features = features_of(deployment.scheduler);
+  const bool recurrent = deployment.model && has_recurrent_state(*deployment.model);
   const bool caches =
       recurrent ? memory.profile.enable_prefix_caching_recurrent : memory.profile.enable_prefix_caching;
-  const bool can_cache = is_vllm(scenario) && scenario.allocator == "paged";
+  const bool can_cache = features.caches_prefixes && scenario.allocator == "paged";
   if (memory.enable_prefix_caching.value_or(false) && !can_cache) {
-    engine.fail("enable_prefix_caching", "true needs the scheduler vllm-v1 and the allocator paged");
+    engine.fail("enable_prefix_caching", "true is not possible with the scheduler " + deployment.scheduler +
+                                             " and the allocator " + scenario.allocator);
   }
-  if (memory.async_scheduling.value_or(false) && !is_vllm(scenario))
-    engine.fail("async_scheduling", "true needs the scheduler vllm-v1");
-  if (!is_vllm(scenario) && contains(engine, "enable_chunked_prefill")) {
-    engine.fail("enable_chunked_prefill", "has no meaning with the scheduler " + scenario.scheduler +
-                                              ", which computes every prompt in one step");
+  if (memory.async_scheduling.value_or(false) && !features.asynchronous) {
+    engine.fail("async_scheduling", "true is not possible with the scheduler " + deployment.scheduler);
   }
   memory.enable_prefix_caching = engine.get_bool("enable_prefix_caching", can_cache && caches);
   memory.async_scheduling =
-      engine.get_bool("async_scheduling", is_vllm(scenario) && memory.profile.async_scheduling);
+      engine.get_bool("async_scheduling", features.asynchronous && memory.profile.async_scheduling);
 }
 
 /// memory_report() of the deployment, the scenario named in what the engine refuses outright.
@@ -278,11 +302,11 @@ void read_kv_cache(Config& engine, Scenario& scenario) {
   Deployment& deployment = scenario.deployment;
   deployment.enable_kv_cache = engine.get_bool("enable_kv_cache", true);
   scenario.engine.enable_kv_cache = deployment.enable_kv_cache;
-  if (!deployment.enable_kv_cache && is_vllm(scenario)) {
-    engine.fail("enable_kv_cache",
-                "false is not possible with the scheduler vllm-v1, which splits prompts into chunks and must "
-                "keep the KV of the earlier ones; "
-                "set engine.scheduler to static or continuous");
+  if (!deployment.enable_kv_cache && !features_of(deployment.scheduler).works_without_kv) {
+    engine.fail(
+        "enable_kv_cache",
+        "false is not possible with the scheduler " + deployment.scheduler +
+            ", which must keep the KV of earlier steps; set engine.scheduler to static or continuous");
   }
   const auto& allocator = allocator_catalog().find(scenario.allocator, engine.where("allocator"));
   scenario.engine.allocator =
@@ -301,12 +325,11 @@ void read_engine(Config& root, Scenario& scenario) {
   Deployment& deployment = scenario.deployment;
   const MemoryOptions& memory = deployment.memory;
   refuse_unmodelled_engine(engine);
-  scenario.scheduler = engine.get_string("scheduler", memory.profile.scheduler);
   scenario.policy = engine.get_string("scheduling_policy", "fcfs");
   scenario.allocator = engine.get_string("allocator", memory.profile.allocator);
-  const auto& scheduler = scheduler_catalog().find(scenario.scheduler, engine.where("scheduler"));
+  const auto& scheduler = scheduler_catalog().find(deployment.scheduler, engine.where("scheduler"));
   const auto& order = queue_order_catalog().find(scenario.policy, engine.where("scheduling_policy"));
-  read_vllm_features(engine, scenario);
+  read_features(engine, scenario);
   size_memory(deployment, scenario.path);
 
   EngineDefaults defaults;
@@ -318,7 +341,7 @@ void read_engine(Config& root, Scenario& scenario) {
   scenario.engine.scheduler = scheduler.make(engine, defaults);
   scenario.engine.order = order.make(engine);
   scenario.engine.max_model_len = defaults.max_model_len;
-  if (is_vllm(scenario)) scenario.engine.batch = vllm_batch_rules(defaults.version);
+  if (deployment.scheduler == "vllm-v1") scenario.engine.batch = vllm_batch_rules(defaults.version);
   scenario.engine.batch.asynchronous = memory.async_scheduling.value_or(false);
   read_kv_cache(engine, scenario);
   const std::string path = engine.get_choice("step_path", {"closed_form", "step_by_step"}, "closed_form");

@@ -22,6 +22,7 @@ struct Deployment {
   MemoryOptions memory;              // every option in force; zero only where the model or the engine chooses
   std::optional<MemoryReport> report;  // of the model without num_gpu_blocks_override; set by
                                        // read_scenario(). It may say that nothing fits
+  std::string scheduler;               // name in the catalogue; only where it is read to be simulated
   std::int64_t max_model_len = 0;      // in force; 0: no model and none given
   bool enable_kv_cache = true;
 };
@@ -38,9 +39,9 @@ struct Scenario {
   std::string path;  // as the user named it
   std::string hash;  // of the file's text
   Deployment deployment;
-  std::string scheduler, policy, allocator, router;  // names in the catalogues
-  EngineSetup engine;                                // all but the pool
-  std::string layers_assumption;                     // what the simulated layers simplify; empty: nothing
+  std::string policy, allocator, router;  // names in the catalogues
+  EngineSetup engine;                     // all but the pool
+  std::string layers_assumption;          // what the simulated layers simplify; empty: nothing
   RouterMaker make_router;
   std::int64_t replicas = 1;
   std::optional<double> price_per_gpu_hour;

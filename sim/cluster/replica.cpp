@@ -80,6 +80,8 @@ bool Replica::enqueue(Request&& request) {
   sequence.arrival = request.arrival;
   sequence.priority = request.priority;
   sequence.tenant = request.tenant;
+  const std::string_view slo_class = request.details != nullptr ? std::string_view(request.details->slo_class) : "";
+  sequence.deadline = request.arrival + order_->ttft_target(slo_class);
   sequence.input = request.input;
   sequence.output_limit = request.output_limit;
   sequence.output_predicted = request.output_predicted;

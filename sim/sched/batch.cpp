@@ -78,6 +78,7 @@ std::int64_t Batch::tokens_resident() const {
 // ---- Planning
 
 void Batch::begin_step(Tokens budget) {
+  order_.begin_step();
   budget_ = budget;
   group_scheduled_ = false;
   chunks_.clear();
@@ -273,6 +274,7 @@ bool Batch::admit_front_reserved(Tokens n) {
 void Batch::enter(SeqIndex seq, Tokens n, Tokens drafts) {
   KVCAST_CHECK(n > Tokens{0} && n + drafts <= budget_);
   order_.pop();
+  order_.admitted(sequence(seq));
   at(seq).admitted_no = next_admitted_no_++;
   link_last(seq);
   individuals_.push_back(seq);
@@ -328,6 +330,7 @@ std::int64_t Batch::repeatable_steps() const {
   if (!group_scheduled_ || !chunks_.empty()) return 1;
   if (!flights_.empty() && !flights_.back().ended.empty()) return 1;  // its output will free blocks
   std::int64_t steps = group_.steps_to_first_end();
+  if (waiting() > 0) steps = std::min(steps, order_.steps_front_stays());
   if (growing_ != BlockAllocator::Growing::by_step) {
     if (steps == 1 || allocator_.free() < rules_.spare) return 1;
     return 1 + group_.steps_covered(1, steps - 1, allocator_.free() - rules_.spare);
@@ -381,6 +384,7 @@ void Batch::join_group(SeqIndex seq) {
   const Sequence& s = sequence(seq);
   KVCAST_CHECK(s.known - s.computed == Tokens{1});
   link(seq).in_group = true;
+  order_.decodes(s, 1);
   link(seq).joined_at = group_.clock();
   link(seq).grows = grows_by_name(allocator_) || (growing_ == BlockAllocator::Growing::by_blocks &&
                                                   allocator_.needed(s.table, s.table.limit) > Blocks{0});
@@ -406,6 +410,7 @@ void Batch::dissolve_group() {
       flights_.back().orphans.push_back(seq);
     }
     l.in_group = false;
+    order_.decodes(s, -1);
   }
   if (!flights_.empty()) flights_.back().dissolved = true;
   group_.clear();
@@ -432,9 +437,7 @@ void Batch::launch() {
   flight.orphans.clear();
   flight.drafted.clear();
   if (group_scheduled_) {
-    endings_.clear();
-    group_.advance(1, endings_);
-    end_in_group(flight);
+    advance_group(1, flight);
   }
   flight.clock = group_.clock();
   for (std::size_t i = 0; i < flight.chunks.size(); ++i) {
@@ -455,6 +458,7 @@ bool Batch::launch_chunk(const Chunk& chunk, Flight& flight) {
   s.drafts = Tokens{0};
   s.in_prefill = chunk.computed + chunk.n < s.known;
   if (s.in_prefill) return false;
+  order_.produced(s, Tokens{1});
   s.known += Tokens{1} + chunk.drafts;
   s.pending += Tokens{1} + chunk.drafts;
   if (options_.speculation != nullptr) {
@@ -471,7 +475,10 @@ bool Batch::launch_chunk(const Chunk& chunk, Flight& flight) {
   return true;
 }
 
-void Batch::end_in_group(Flight& flight) {
+void Batch::advance_group(std::int64_t steps, Flight& flight) {
+  endings_.clear();
+  group_.advance(steps, endings_);
+  order_.decoded(steps);
   for (const DecodeGroup::Ending& ending : endings_) {
     Sequence& s = at(ending.seq);
     s.known = Tokens{ending.known};
@@ -482,6 +489,7 @@ void Batch::end_in_group(Flight& flight) {
     s.pending += Tokens{1};
     l.ended_at = group_.clock();
     l.in_group = false;
+    order_.decodes(s, -1);
     l.last_step = true;
     last_steps_.push_back(ending.seq);
     flight.ended.push_back({ending.seq, ending.admitted_no, true});
@@ -498,9 +506,7 @@ void Batch::extend(std::int64_t more) {
   Flight& flight = flights_.back();
   take_blocks(more);
   if (options_.asynchronous) commit_group_until(group_.clock() + more - 1);
-  endings_.clear();
-  group_.advance(more, endings_);
-  end_in_group(flight);
+  advance_group(more, flight);
   flight.clock = group_.clock();
 }
 
@@ -555,6 +561,7 @@ void Batch::settle_chunk(const Chunk& chunk, Flight& flight, Emission* emission)
     flight.drafted.push_back({chunk.id, chunk.drafts.value, accepted});
   }
   emission->delivered = std::min(Tokens{accepted + 1}, l.end - before);
+  if (emission->delivered > Tokens{1}) order_.produced(s, emission->delivered - Tokens{1});
   const Tokens rejected = chunk.drafts - Tokens{accepted};
   s.pending -= Tokens{1} + chunk.drafts;
   s.known -= Tokens{1} + chunk.drafts - emission->delivered;

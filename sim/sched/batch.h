@@ -48,7 +48,7 @@ struct RunningRules {
   /// Decodes before prompts that are computed in chunks, and a sequence that gives way itself does not end the
   /// walk. The budget must cover a token of everybody running.
   bool decodes_first = false;
-  Blocks spare;          // free blocks that a decode asks for before it goes on, whether it takes one or not
+  Blocks spare{0};       // free blocks that a decode asks for before it goes on, whether it takes one or not
   Tokens chunk_unit{1};  // a chunk that the budget cuts is rounded down to a multiple of it
 };
 
@@ -214,7 +214,7 @@ class Batch {
   void enter(SeqIndex seq, Tokens n, Tokens drafts);
   void schedule(SeqIndex seq, Tokens n, bool admitted, Tokens padding_drafts);
   bool launch_chunk(const Chunk& chunk, Flight& flight);
-  void end_in_group(Flight& flight);
+  void advance_group(std::int64_t steps, Flight& flight);
   void settle_chunk(const Chunk& chunk, Flight& flight, Emission* emission);
   void settle_group(Flight& flight);
   void join_group(SeqIndex seq);

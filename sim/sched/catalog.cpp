@@ -23,6 +23,8 @@ const QueueOrderCatalog& queue_order_catalog() {
                                              {"fcfs", "first come, first served", make_fcfs},
                                              {"priority", "smallest priority value first (vLLM)", make_priority},
                                              {"sjf", "shortest predicted job first", make_shortest_job_first},
+                                             {"edf", "earliest deadline first: arrival and the TTFT target of its SLO class", make_edf},
+                                             {"vtc", "fair share by tenant: virtual token counter (Sheng et al., OSDI 2024)", make_vtc},
                                          });
   return catalog;
 }

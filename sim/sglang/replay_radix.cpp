@@ -8,6 +8,8 @@
 namespace kvcast::sglang {
 namespace {
 
+constexpr std::int64_t kTokensMax = std::int64_t{1} << 30;
+
 /// Contract: does for each line what SGLang does with a sequence at that point, and makes the line again. Of a line only the kind, the sequence and, for an
 /// eviction, the tokens wanted are input: SGLang matches a prompt without its last token, locks what it found, takes slots for the rest in whole pages,
 /// inserts the prompt after the prefill, then prompt and outputs, then the prompt once more where it ends on an earlier page; or drops what it holds.
@@ -20,11 +22,14 @@ class RadixReplay {
       s.id = std::ssize(sequences_);
       if (number(line.json, line.number, "i") != s.id) bad_log(log.name, line.number, "\"i\" must count up from 0");
       for (const auto& [segment, length] : field<std::vector<std::pair<std::uint64_t, std::int64_t>>>(log, line.number, line.json, "p")) {
+        if (length < 1 || length > kTokensMax) bad_log(log.name, line.number, "\"p\": lengths must be between 1 and 2^30");
         s.content.append({segment, 0, length});
       }
       s.prompt = s.content.length();
       if (s.prompt < 1) bad_log(log.name, line.number, "\"p\": the prompt must have a token");
-      s.content.append({base + sequences_.size(), 0, number(line.json, line.number, "o")});
+      const std::int64_t outputs = number(line.json, line.number, "o");
+      if (outputs < 1 || outputs > kTokensMax) bad_log(log.name, line.number, "\"o\" must be between 1 and 2^30");
+      s.content.append({base + sequences_.size(), 0, outputs});
       s.priority = number(line.json, line.number, "pr");
       sequences_.push_back(std::move(s));
     }

@@ -11,6 +11,8 @@
 namespace kvcast::sglang {
 namespace {
 
+constexpr std::int64_t kTokensMax = std::int64_t{1} << 30;  // of a prompt, an output or a pool
+
 /// The logs' clock: base + per_token * new tokens + per_context_token * lengths after the step, nanoseconds.
 class LogClock final : public StepTimer {
  public:
@@ -20,7 +22,10 @@ class LogClock final : public StepTimer {
     base_ = field<std::int64_t>(log, 1, clock, "base");
     per_token_ = field<std::int64_t>(log, 1, clock, "per_token");
     per_context_token_ = field<std::int64_t>(log, 1, clock, "per_context_token");
-    if (base_ < 1 || per_token_ < 0 || per_context_token_ < 0) bad_log(log.name, 1, "the clock must go forward");
+    const auto within = [](std::int64_t value, std::int64_t least, std::int64_t most) { return value >= least && value <= most; };
+    if (!within(base_, 1, 1'000'000'000) || !within(per_token_, 0, 1'000'000) || !within(per_context_token_, 0, 1000)) {
+      bad_log(log.name, 1, "the clock needs a base of 1 to 1e9 ns, at most 1e6 ns a token and 1000 ns a context token");
+    }
   }
   [[nodiscard]] StepCost step(const StepShape& shape) const override {
     return cost(base_ + per_token_ * shape.tokens + per_context_token_ * (shape.decode_context + shape.prefill_context));
@@ -59,12 +64,12 @@ class LogSource final : public RequestSource {
     request.output_limit = Tokens{number("m")};
     request.details = std::make_unique<RequestDetails>();
     for (const auto& [segment, length] : field<std::vector<std::pair<std::uint64_t, std::int64_t>>>(log_, line().number, line().json, "p")) {
-      if (length < 1) bad_log(log_.name, line().number, "\"p\": lengths must be at least 1");
+      if (length < 1 || length > kTokensMax) bad_log(log_.name, line().number, "\"p\": lengths must be between 1 and 2^30");
       request.details->content.push_back({segment, Tokens{length}});
       request.input += Tokens{length};
     }
-    if (request.input < Tokens{1} || request.output < Tokens{1} || request.output_limit < Tokens{1}) {
-      bad_log(log_.name, line().number, "prompt, \"o\" and \"m\" must be at least 1");
+    for (const Tokens tokens : {request.input, request.output, request.output_limit}) {
+      if (tokens < Tokens{1} || tokens > Tokens{kTokensMax}) bad_log(log_.name, line().number, "prompt, \"o\" and \"m\" must be between 1 and 2^30");
     }
     ++next_;
     return request;
@@ -138,6 +143,7 @@ class Header {
     EngineSetup engine;
     const std::int64_t page = at_least(1, "page_size");
     const std::int64_t pool = at_least(page, "pool_tokens");
+    need(pool <= kTokensMax, "\"pool_tokens\" must be at most 2^30");
     need(pool % page == 0, "\"pool_tokens\" must be a multiple of \"page_size\"");
     engine.pool = {Blocks{pool / page}, Tokens{page}};
     engine.max_model_len = Tokens{at_least(2, "context_len")};

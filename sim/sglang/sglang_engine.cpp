@@ -66,7 +66,7 @@ bool SglangEngine::enqueue(Request&& request) {
 Req SglangEngine::make_req(const Request& request, std::int64_t& end) const {
   Req req;
   req.id = request.id;
-  req.priority = request.priority;
+  req.priority = -static_cast<std::int64_t>(request.priority);  // in the tree a larger one stays longer
   req.prompt = request.input.value;
   req.ignore_eos = settings_.ignore_eos;
   const std::int64_t limit = request.output_limit > Tokens{0} ? request.output_limit.value : kNoLimit;

@@ -80,6 +80,11 @@ struct Instance {
   KvLayout layout;
 };
 
+/// vLLM keeps the name that was given, "fp8", where kvcast says which fp8 that is.
+std::string dtype_name(KvDtype dtype) {
+  return dtype == KvDtype::fp8_e4m3 ? "fp8" : std::string(to_string(dtype));
+}
+
 std::map<std::string, Instance> load_instances(const std::filesystem::path& folder, ModelCache& models) {
   const GpuSpec h100 = find_gpu("h100-sxm", "test");
   std::map<std::string, Instance> instances;
@@ -89,6 +94,9 @@ std::map<std::string, Instance> load_instances(const std::filesystem::path& fold
     instance.model = &models.at(row.at("model"));
     instance.options = capacity_options(row, h100);
     instance.layout = memory_layout(*instance.model, instance.options);
+    BOOST_TEST(std::to_string(instance.layout.block_size_resolved) == row.at("block_size_resolved"),
+               row.at("instance"));
+    BOOST_TEST(dtype_name(instance.layout.dtype) == row.at("resolved_kv_cache_dtype"), row.at("instance"));
   }
   return instances;
 }
@@ -131,7 +139,7 @@ void compare_attention(const Instance& instance, const KvEntry& entry, Differenc
                     latent ? layer.mla.kv_lora_rank + layer.mla.rope_dim : layer.attention.head_dim_k);
   difference.column("head_size_v", latent ? 0 : layer.attention.head_dim_v);
   difference.column("quant_mode", quant_mode(instance.layout.dtype));
-  if (latent) difference.column("cache_dtype_str", std::string(to_string(instance.layout.dtype)));
+  if (latent) difference.column("cache_dtype_str", dtype_name(instance.layout.dtype));
 }
 
 void compare_state(const Instance& instance, const KvEntry& entry, Difference& difference) {

@@ -9,6 +9,7 @@
 #include "sim/base/rng.h"
 #include "sim/sglang/replay_log.h"
 #include "tests/support/data.h"
+#include "tests/support/random_runs.h"
 
 namespace kvcast {
 namespace {
@@ -101,8 +102,8 @@ BOOST_AUTO_TEST_CASE(every_line_of_every_log) {
 BOOST_AUTO_TEST_CASE(no_changed_number_goes_unnoticed) {
   const std::vector<Log> logs = all_logs();
   if (logs.empty()) return;
-  RandomStream random(1, "mutations");
-  for (int i = 0; i < 100; ++i) {
+  RandomStream random(test::law_seed(), "mutations");
+  for (int i = 0; i < test::law_runs(100); ++i) {
     Log log = logs[static_cast<std::size_t>(random.integer(0, std::ssize(logs) - 1))];
     const std::string change = mutate(log.lines, random);
     BOOST_TEST(caught(log, i % 2 == 0 ? StepPath::closed_form : StepPath::step_by_step), log.name << ": " << change);

@@ -48,7 +48,7 @@ BOOST_AUTO_TEST_SUITE(scenario)
 BOOST_AUTO_TEST_CASE(defaults_are_the_profiles) {
   const Scenario scenario = read(kFormulaEngine);
   BOOST_TEST(scenario.deployment.memory.profile.name == "vllm-0.32");
-  BOOST_TEST(scenario.scheduler == scenario.deployment.memory.profile.scheduler);
+  BOOST_TEST(scenario.deployment.scheduler == scenario.deployment.memory.profile.scheduler);
   BOOST_TEST(scenario.allocator == scenario.deployment.memory.profile.allocator);
   BOOST_TEST(scenario.deployment.memory.max_num_seqs == scenario.deployment.memory.profile.max_num_seqs);
   BOOST_TEST(scenario.replicas == 1);
@@ -171,7 +171,32 @@ BOOST_AUTO_TEST_CASE(vllms_features_are_on_as_its_profile_says_and_off_elsewhere
   BOOST_TEST(!continuous.engine.batch.asynchronous);
   BOOST_CHECK_EXCEPTION(
       (void)read(kFormulaEngine, {{"engine.scheduler", "static"}, {"engine.enable_prefix_caching", "true"}}),
-      InputError, says("needs the scheduler vllm-v1"));
+      InputError, says("not possible with the scheduler static"));
+}
+
+BOOST_AUTO_TEST_CASE(every_scheduler_of_the_catalogue_simulates) {
+  for (const std::string& name : scheduler_catalog().names()) {
+    BOOST_TEST_CONTEXT(name) {
+      const Experiment experiment = compose(read(kFormulaEngine, {{"engine.scheduler", name}}));
+      const RunRecord record =
+          run(experiment.cluster, experiment.workload.make_source, *experiment.timer, {}, 1);
+      BOOST_TEST(record.completed == 200);
+      BOOST_TEST(!record.stuck);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_step_holds_the_longest_prompt_where_prompts_are_not_split) {
+  const std::vector<Setting> length = {{"engine.max_model_len", "16000"}};
+  const auto tokens = [&](const char* scheduler) {
+    return read(kFormulaEngine, {length[0], {"engine.scheduler", scheduler}})
+        .deployment.memory.max_num_batched_tokens;
+  };
+  BOOST_TEST(tokens("vllm-v1") == 8192);
+  BOOST_TEST(tokens("sarathi") == 8192);
+  BOOST_TEST(tokens("vllm-v0") == 16000);
+  BOOST_TEST(tokens("tensorrt-llm") == 16000);
+  BOOST_TEST(tokens("continuous") == 16000);
 }
 
 BOOST_AUTO_TEST_CASE(shared_prompts_are_hits_only_with_prefix_caching) {

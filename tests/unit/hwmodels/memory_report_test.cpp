@@ -162,7 +162,11 @@ BOOST_AUTO_TEST_CASE(settings_that_engines_refuse) {
   BOOST_TEST(message([](MemoryOptions& o) {
                o.tensor_parallel_size = 8;
                o.decode_context_parallel_size = 2;
-             }).find("decode_context_parallel_size: 2 exceeds") == 0U);
+             }).find("decode_context_parallel_size: needs copies of the KV heads") == 0U);
+  BOOST_TEST(message([](MemoryOptions& o) {
+               o.tensor_parallel_size = 16;
+               o.decode_context_parallel_size = 4;
+             }).find("decode_context_parallel_size: 4 exceeds the 2 copies of a KV head") == 0U);
   BOOST_TEST(message([](MemoryOptions& o) { o.spec_method = "mtp"; }).find("has no prediction layers") !=
              std::string::npos);
 }
