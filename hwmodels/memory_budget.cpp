@@ -25,10 +25,23 @@ constexpr double kGraphMibPerLayerAndSize = 0.4;
 
 std::int64_t gib_bytes(double gib) { return static_cast<std::int64_t>(std::llround(gib * 0x1p30)); }
 
+/// Multiples that an expert kernel rounds its widths up to.
+struct ExpertPadding {
+  std::int64_t inner = 1;
+  std::int64_t hidden = 1;
+};
+
+/// MXFP4 kernels, as count_weights() pads the weights; the step's tokens are copied into rows as wide.
+ExpertPadding expert_padding(const ModelSpec& model, const MemoryOptions& options) {
+  if (model.quantization.method != "mxfp4") return {};
+  return options.moe_backend == "marlin" ? ExpertPadding{128, 256} : ExpertPadding{64, 1};
+}
+
 /// Elements per token that one layer's widest part holds on one rank, beside the hidden states. Experts
 /// beyond dense parts are counted as the fused kernel's two workspaces, which hold top_k copies of each
 /// token.
-std::int64_t layer_elements(const LayerSpec& layer, std::int64_t hidden, std::int64_t tp) {
+std::int64_t layer_elements(const LayerSpec& layer, std::int64_t hidden, std::int64_t tp,
+                            const ExpertPadding& padding) {
   std::int64_t attention = 0;
   if (layer.kind == LayerKind::mla) {
     const MlaShape& mla = layer.mla;
@@ -50,9 +63,10 @@ std::int64_t layer_elements(const LayerSpec& layer, std::int64_t hidden, std::in
   const std::int64_t dense = (ups + 1) * (mlp.intermediate + mlp.shared_intermediate) / tp;
   std::int64_t experts = 0;
   if (mlp.experts > 0) {
-    const std::int64_t expert_hidden = mlp.expert_hidden > 0 ? mlp.expert_hidden : hidden;
-    const std::int64_t inner = mlp.expert_intermediate / tp;
-    experts = mlp.top_k * (std::max(ups * inner, expert_hidden) + inner) + hidden;
+    const std::int64_t width = mlp.expert_hidden > 0 ? mlp.expert_hidden : hidden;
+    const std::int64_t padded = padding.hidden * ceil_div(width, padding.hidden);
+    const std::int64_t inner = padding.inner * ceil_div(mlp.expert_intermediate / tp, padding.inner);
+    experts = mlp.top_k * (std::max(ups * inner, padded) + inner) + padded + (padded > width ? padded : 0);
   }
   return std::max({attention, dense, experts});
 }
@@ -120,7 +134,8 @@ ActivationPeak activation_peak(const ModelSpec& model, const MemoryOptions& opti
                                std::int64_t rows) {
   std::int64_t widest = 0;
   for (const LayerSpec& layer : model.layers)
-    widest = std::max(widest, layer_elements(layer, model.hidden_size, options.tensor_parallel_size));
+    widest = std::max(widest, layer_elements(layer, model.hidden_size, options.tensor_parallel_size,
+                                             expert_padding(model, options)));
   ActivationPeak peak;
   peak.forward_bytes = tokens * (widest + 3 * model.hidden_size) * model.dtype_bytes;
   const std::int64_t sampled = std::min(rows, tokens);

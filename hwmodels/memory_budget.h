@@ -33,8 +33,9 @@ struct ActivationPeak {
 [[nodiscard]] ActivationPeak activation_peak(const ModelSpec& model, const MemoryOptions& options,
                                              std::int64_t tokens, std::int64_t rows);
 
-/// Items that sum to the KV cache's bytes. report must hold weights, max_num_seqs, max_num_batched_tokens and
-/// gpu_memory_utilization. \throws InputError where the weights cannot be counted
+/// Items that sum to the KV cache's bytes. options.moe_backend must be resolved, report hold weights,
+/// max_num_seqs, max_num_batched_tokens and gpu_memory_utilization. \throws InputError where the weights
+/// cannot be counted
 [[nodiscard]] std::vector<BudgetItem> memory_budget(const ModelSpec& model, const GpuSpec& gpu,
                                                     const MemoryOptions& options, const MemoryReport& report);
 

@@ -167,7 +167,9 @@ MemoryReport evaluate(const ModelSpec& model, const GpuSpec& gpu, const MemoryOp
   if (options.available_kv_bytes) {
     report.available_kv_bytes = *options.available_kv_bytes;
   } else {
-    report.budget = memory_budget(model, gpu, options, report);
+    MemoryOptions resolved = options;
+    resolved.moe_backend = moe_backend(gpu, options);
+    report.budget = memory_budget(model, gpu, resolved, report);
     for (const BudgetItem& item : report.budget) report.available_kv_bytes += item.bytes;
   }
   if (layout.groups.empty()) {

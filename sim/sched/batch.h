@@ -45,8 +45,8 @@ struct BatchOptions {
 /// How schedule_running() shares a step among those inside.
 struct RunningRules {
   Tokens cap = Tokens::max();  // most tokens of one sequence
-  /// Decodes before prompts that are computed in chunks, and a sequence that gives way itself does not end the
-  /// walk. The budget must cover a token of everybody running.
+  /// Decodes before prompts that are computed in chunks, and a sequence that gives way itself does not end
+  /// the walk. The budget must cover a token of everybody running.
   bool decodes_first = false;
   Blocks spare{0};       // free blocks that a decode asks for before it goes on, whether it takes one or not
   Tokens chunk_unit{1};  // a chunk that the budget cuts is rounded down to a multiple of it

@@ -1,5 +1,5 @@
-// Earliest deadline first (Liu and Layland, 1973): a request's deadline is its arrival and the TTFT target of its SLO class. The running sequence
-// with the latest deadline gives way; of equals, the last to arrive.
+// Earliest deadline first (Liu and Layland, 1973): a request's deadline is its arrival and the TTFT target of
+// its SLO class. The running sequence with the latest deadline gives way; of equals, the last to arrive.
 #include <map>
 #include <string>
 
@@ -52,7 +52,8 @@ class Edf final : public QueueOrder {
 Duration read_target(Config& section, const std::string& key, double fallback_ms) {
   constexpr double kNsPerMs = 1e6;
   const RealRange range{0.001, 1e9};
-  const double ms = fallback_ms > 0 ? section.get_real(key, range, fallback_ms) : section.get_real(key, range);
+  const double ms =
+      fallback_ms > 0 ? section.get_real(key, range, fallback_ms) : section.get_real(key, range);
   return Duration{static_cast<std::int64_t>(ms * kNsPerMs)};
 }
 

@@ -14,9 +14,9 @@ namespace kvcast {
 class Batch;
 class Config;
 
-/// Contract: holds the waiting sequences of one engine. front() is the next to admit; equal keys go by arrival, then id.
-/// victim() names the running sequence to preempt when a running one lacks a block; it may be that one itself. Never called when
-/// nothing runs.
+/// Contract: holds the waiting sequences of one engine. front() is the next to admit; equal keys go by
+/// arrival, then id. victim() names the running sequence to preempt when a running one lacks a block; it may
+/// be that one itself. Never called when nothing runs.
 class QueueOrder {
  public:
   virtual ~QueueOrder() = default;
@@ -29,10 +29,12 @@ class QueueOrder {
   [[nodiscard]] virtual std::size_t size() const = 0;
   [[nodiscard]] virtual SeqIndex victim(const Batch& batch) const = 0;
 
-  /// How soon after its arrival a request of that class should have its first token: its deadline, see Sequence.
+  /// How soon after its arrival a request of that class should have its first token: its deadline, see
+  /// Sequence.
   [[nodiscard]] virtual Duration ttft_target(std::string_view /*slo_class*/) const { return Duration{0}; }
 
-  // What the batch tells of the service given, for orders that divide it. The sequence's tenant is what they need.
+  // What the batch tells of the service given, for orders that divide it. The sequence's tenant is what they
+  // need.
   /// A step is about to be planned; arrivals since the last one have been pushed.
   virtual void begin_step() {}
   /// The sequence enters a step; not its first time when preemptions > 0.
@@ -43,7 +45,9 @@ class QueueOrder {
   virtual void decodes(const Sequence& /*sequence*/, int /*change*/) {}
   virtual void decoded(std::int64_t /*steps*/) {}
   /// Steps of the decode group after which front() may name another, with nothing else happening.
-  [[nodiscard]] virtual std::int64_t steps_front_stays() const { return std::numeric_limits<std::int64_t>::max(); }
+  [[nodiscard]] virtual std::int64_t steps_front_stays() const {
+    return std::numeric_limits<std::int64_t>::max();
+  }
 };
 
 using QueueOrderMaker = std::function<std::unique_ptr<QueueOrder>()>;

@@ -21,7 +21,7 @@ struct Sequence {
   Instant arrival;
   std::int32_t priority = 0;
   std::uint32_t tenant = 0;
-  Instant deadline;         // of its first token, as the queue order sets it; else its arrival
+  Instant deadline;  // of its first token, as the queue order sets it; else its arrival
   Tokens input;
   Tokens output_limit;      // max_tokens as sent; 0: not given
   Tokens output_predicted;  // 0: no predictor

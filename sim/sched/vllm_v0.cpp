@@ -1,8 +1,9 @@
-// vLLM's v0 scheduler with its default policy (vllm/core/scheduler.py, _schedule_default, to 0.8; Kwon et al., SOSP 2023): a step is either
-// whole prompts of newly admitted sequences or one token of everybody running. Prompts come first, so decodes wait as long as prompts fit.
-// Blocks: an admission leaves a watermark free; a decode goes on while one block is free, needed or not (can_append_slots), and otherwise the
-// last one running is recomputed later. A sequence that grew beyond what the watermark leaves is aborted by vLLM; here it blocks the queue
-// and is reported. Preemption by swapping is not modelled.
+// vLLM's v0 scheduler with its default policy (vllm/core/scheduler.py, _schedule_default, to 0.8; Kwon et
+// al., SOSP 2023): a step is either whole prompts of newly admitted sequences or one token of everybody
+// running. Prompts come first, so decodes wait as long as prompts fit. Blocks: an admission leaves a
+// watermark free; a decode goes on while one block is free, needed or not (can_append_slots), and otherwise
+// the last one running is recomputed later. A sequence that grew beyond what the watermark leaves is aborted
+// by vLLM; here it blocks the queue and is reported. Preemption by swapping is not modelled.
 #include <algorithm>
 
 #include "sim/base/config.h"
@@ -41,12 +42,14 @@ class VllmV0 final : public Scheduler {
     const Sequence& head = batch.sequence(batch.waiting_front());
     const Tokens n = head.known - cached;
     if (n > batch.budget()) return false;
-    if (batch.allocator().needed(head.table, head.known) + watermark_blocks(batch) > batch.allocator().free()) return false;
+    if (batch.allocator().needed(head.table, head.known) + watermark_blocks(batch) > batch.allocator().free())
+      return false;
     return batch.admit_front(n);
   }
 
   [[nodiscard]] Blocks watermark_blocks(const Batch& batch) const {
-    return Blocks{static_cast<std::int64_t>(parameters_.watermark * static_cast<double>(batch.allocator().total().value))};
+    return Blocks{static_cast<std::int64_t>(parameters_.watermark *
+                                            static_cast<double>(batch.allocator().total().value))};
   }
 
   Parameters parameters_;
@@ -58,14 +61,17 @@ SchedulerMaker make_vllm_v0(Config& engine, const EngineDefaults& defaults) {
   Parameters parameters{};
   parameters.max_num_seqs = engine.get_int("max_num_seqs", {1, 1 << 20}, defaults.max_num_seqs);
   const std::int64_t whole_prompt = std::max(defaults.max_num_batched_tokens, defaults.max_model_len.value);
-  parameters.max_num_batched_tokens = Tokens{engine.get_int("max_num_batched_tokens", {1, 1 << 24}, whole_prompt)};
+  parameters.max_num_batched_tokens =
+      Tokens{engine.get_int("max_num_batched_tokens", {1, 1 << 24}, whole_prompt)};
   parameters.watermark = engine.get_real("watermark", {0.0, 0.99}, 0.01);
   if (parameters.max_num_batched_tokens.value < parameters.max_num_seqs) {
-    engine.fail("max_num_batched_tokens", "must be at least max_num_seqs (" + std::to_string(parameters.max_num_seqs) + "), as in vLLM");
+    engine.fail("max_num_batched_tokens", "must be at least max_num_seqs (" +
+                                              std::to_string(parameters.max_num_seqs) + "), as in vLLM");
   }
   if (parameters.max_num_batched_tokens < defaults.max_model_len) {
-    engine.fail("max_num_batched_tokens", "must be at least max_model_len (" + std::to_string(defaults.max_model_len.value) +
-                                              ") with the scheduler vllm-v0, which computes every prompt in one step");
+    engine.fail("max_num_batched_tokens",
+                "must be at least max_model_len (" + std::to_string(defaults.max_model_len.value) +
+                    ") with the scheduler vllm-v0, which computes every prompt in one step");
   }
   return [parameters] { return std::make_unique<VllmV0>(parameters); };
 }

@@ -1,13 +1,15 @@
-// Fair share by tenant (Sheng et al., "Fairness in Serving Large Language Models", OSDI 2024, algorithm 2): each tenant has a virtual counter of
-// the service it got, weighted tokens of prompts (on admission) and of outputs (as they are made); the earliest request of the waiting tenant with
-// the smallest counter is next. A tenant that comes back is lifted to the smallest counter of those waiting, or to that of the last one that
-// left an empty queue, so that idling saves nothing up. The lift is made when the next step is planned: the paper's counters move with steps too.
-// Without preemption the service of two tenants that both keep waiting differs by at most 2 max(w_p L_input, w_q M) over any interval (theorem
-// 4.4; L_input: longest prompt, M: tokens that the pool holds). Computing a preempted sequence again is not charged.
+// Fair share by tenant (Sheng et al., "Fairness in Serving Large Language Models", OSDI 2024, algorithm 2):
+// each tenant has a virtual counter of the service it got, weighted tokens of prompts (on admission) and of
+// outputs (as they are made); the earliest request of the waiting tenant with the smallest counter is next. A
+// tenant that comes back is lifted to the smallest counter of those waiting, or to that of the last one that
+// left an empty queue, so that idling saves nothing up. The lift is made when the next step is planned: the
+// paper's counters move with steps too. Without preemption the service of two tenants that both keep waiting
+// differs by at most 2 max(w_p L_input, w_q M) over any interval (theorem 4.4; L_input: longest prompt, M:
+// tokens that the pool holds). Computing a preempted sequence again is not charged.
 #include <algorithm>
 #include <deque>
 #include <map>
-#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "sim/base/config.h"
@@ -62,7 +64,9 @@ class Vtc final : public QueueOrder {
   void admitted(const Sequence& sequence) override {
     if (sequence.preemptions == 0) tenant_of(sequence).charged += weights_.input * sequence.input.value;
   }
-  void produced(const Sequence& sequence, Tokens n) override { tenant_of(sequence).charged += weights_.output * n.value; }
+  void produced(const Sequence& sequence, Tokens n) override {
+    tenant_of(sequence).charged += weights_.output * n.value;
+  }
   void decodes(const Sequence& sequence, int change) override {
     Tenant& tenant = tenant_of(sequence);
     tenant.charged -= change * weights_.output * steps_;  // so that counter() stays what it is
@@ -70,7 +74,8 @@ class Vtc final : public QueueOrder {
   }
   void decoded(std::int64_t steps) override { steps_ += steps; }
 
-  /// The front stays until the counter of another waiting tenant, which grows more slowly, is the smaller one.
+  /// The front stays until the counter of another waiting tenant, which grows more slowly, is the smaller
+  /// one.
   [[nodiscard]] std::int64_t steps_front_stays() const override {
     const Tenant& first = next();
     std::int64_t steps = std::numeric_limits<std::int64_t>::max();
@@ -81,7 +86,7 @@ class Vtc final : public QueueOrder {
       const std::int64_t lead = counter(other) - counter(first);
       // At a tie the earlier request goes first.
       const bool wins_ties = other.waiting.front().order() < first.waiting.front().order();
-      steps = std::min(steps, wins_ties ? std::max<std::int64_t>(1, ceil_div(lead, closing)) : lead / closing + 1);
+      steps = std::min(steps, wins_ties ? ceil_div(lead, closing) : lead / closing + 1);
     }
     return steps;
   }
@@ -91,7 +96,7 @@ class Vtc final : public QueueOrder {
     Instant arrival;
     RequestId id;
     SeqIndex seq;
-    [[nodiscard]] auto order() const { return std::tie(arrival, id); }
+    [[nodiscard]] std::pair<Instant, RequestId> order() const { return {arrival, id}; }
   };
   struct Tenant {
     std::int64_t charged = 0;   // less what the steps before it decoded would have charged, see counter()
@@ -158,7 +163,8 @@ QueueOrderMaker make_vtc(Config& engine) {
   Weights weights{};
   weights.input = vtc.get_int("input_weight", {0, 1000}, 1);
   weights.output = vtc.get_int("output_weight", {0, 1000}, 2);
-  if (weights.input + weights.output == 0) vtc.fail("output_weight", "must be above 0 where input_weight is 0: service must count");
+  if (weights.input + weights.output == 0)
+    vtc.fail("output_weight", "must be above 0 where input_weight is 0: service must count");
   return [weights] { return std::make_unique<Vtc>(weights); };
 }
 

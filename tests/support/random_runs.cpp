@@ -43,6 +43,7 @@ const T& any_of(RandomStream& random, const std::vector<T>& values) {
 /// request.
 void random_content(RandomStream& random, Request& request) {
   request.details = std::make_unique<RequestDetails>();
+  if (random.uniform() < 0.5) request.details->slo_class = "interactive";
   request.details->output_segment = 1'000'000 + to_number(request.id);
   std::int64_t left = request.input.value;
   const std::int64_t head = std::min(left, random.integer(0, 200));
@@ -63,6 +64,7 @@ std::vector<Request> random_requests(RandomStream& random, Tokens max_model_len,
                                      std::int64_t count) {
   std::vector<Request> requests;
   Instant now = kStart;
+  const std::int64_t tenants = any_of<std::int64_t>(random, {1, 1, 2, 4});
   const std::int64_t input_max = any_of<std::int64_t>(random, {3, 60, 700});
   const std::int64_t output_max = any_of<std::int64_t>(random, {1, 20, 150, 400});
   for (std::int64_t i = 0; i < count; ++i) {
@@ -76,6 +78,7 @@ std::vector<Request> random_requests(RandomStream& random, Tokens max_model_len,
     if (random.uniform() < 0.5) request.output_predicted = Tokens{random.integer(1, output_max)};
     request.priority = static_cast<std::int32_t>(random.integer(0, 3));
     if (random.uniform() < 0.02) request.input = max_model_len;
+    if (tenants > 1) request.tenant = static_cast<std::uint32_t>(random.integer(0, tenants - 1));
     if (random.uniform() < 0.6) random_content(random, request);
     requests.push_back(std::move(request));
   }
@@ -96,16 +99,20 @@ void random_windows(RandomStream& random, CachedBlocksSettings& layers) {
 }
 
 /// Parameters of the schedulers that vLLM's v1 shares nothing with.
-std::string others(RandomStream& random, const std::string& scheduler, std::int64_t max_num_seqs, std::int64_t max_model_len) {
+std::string others(RandomStream& random, const std::string& scheduler, std::int64_t max_num_seqs,
+                   std::int64_t max_model_len) {
   const bool chunks = scheduler == "sarathi" || (scheduler == "tensorrt-llm" && random.uniform() < 0.6);
   const std::int64_t budget = max_num_seqs + random.integer(0, 300) + (chunks ? 0 : max_model_len);
   std::string yaml;
   if (scheduler == "vllm-v0" || scheduler == "sarathi") {
-    yaml = fmt::format("max_num_batched_tokens: {}\nwatermark: {}\n", budget, any_of<double>(random, {0.0, 0.01, 0.2}));
+    yaml = fmt::format("max_num_batched_tokens: {}\nwatermark: {}\n", budget,
+                       any_of<double>(random, {0.0, 0.01, 0.2}));
   }
   if (scheduler == "tensorrt-llm") {
     const char* policy = random.uniform() < 0.5 ? "guaranteed_no_evict" : "max_utilization";
-    yaml = fmt::format("max_num_batched_tokens: {}\nenable_chunked_prefill: {}\ncapacity_scheduler_policy: {}\n", budget, chunks, policy);
+    yaml =
+        fmt::format("max_num_batched_tokens: {}\nenable_chunked_prefill: {}\ncapacity_scheduler_policy: {}\n",
+                    budget, chunks, policy);
   }
   return yaml;
 }
@@ -138,6 +145,7 @@ RandomRun random_run(std::uint64_t seed, const Choice& choice) {
     yaml += fmt::format("scheduler_reserve_full_isl: {}\n", random.uniform() < 0.7);
     yaml += fmt::format("watermark: {}\n", random.uniform() < 0.3 ? 0.05 : 0.0);
   }
+  if (order == "edf") yaml += "edf: {default_ms: 3000, classes: {interactive: 100}}\n";
   yaml += others(random, scheduler, max_num_seqs, engine.max_model_len.value);
   Config config = Config::from_text(yaml, "law.yaml");
   engine.scheduler = scheduler_catalog().find(scheduler, "law").make(config, defaults);

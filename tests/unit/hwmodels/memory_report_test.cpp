@@ -1,6 +1,7 @@
 // The waterfall: it sums, it moves the right way, and what does not fit says what would.
 #include "hwmodels/memory_report.h"
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 
 #include "hwmodels/memory_budget.h"
@@ -141,6 +142,39 @@ BOOST_AUTO_TEST_CASE(the_dtype_can_be_set) {
   BOOST_TEST(report.kv.bytes_per_token == 2 * 131072);
   options.dtype = "float61";
   BOOST_CHECK_THROW(static_cast<void>(report_of("llama-3.1-8b", "h100-sxm", options)), InputError);
+}
+
+BOOST_AUTO_TEST_CASE(encoder_runs_before_the_text_model) {
+  ModelSpec model = load_model("llama-3.1-8b");
+  MemoryOptions options = options_for("h100-sxm");
+  options.tensor_parallel_size = 2;
+  const ActivationPeak text = activation_peak(model, options, 8192, 1);
+  model.vision.heads = 16;
+  model.vision.hidden = 1000;
+  model.vision.widest_split = 8000;
+  model.vision.item_patches = 10'000;
+  model.vision.item_tokens = 3000;
+  model.vision.item_embeddings = 2500;
+  const ActivationPeak both = activation_peak(model, options, 8192, 1);
+  BOOST_TEST(both.encoder_bytes == 2 * 10'000 * (3 * 1000 + 4000) * 2);  // two items of 3,000 tokens
+  BOOST_TEST(both.encoded_bytes == 2 * 2500 * 4096 * 2);
+  BOOST_TEST(both.bytes() == std::max(both.encoder_bytes, text.bytes() + both.encoded_bytes));
+  const ActivationPeak small = activation_peak(model, options, 100, 1);
+  BOOST_TEST(small.bytes() == 10'000 * 7000 * 2);  // at least one item, wider than a run of 100 tokens
+  model.vision.heads = 15;                         // two ranks do not divide it: whole on each
+  BOOST_TEST(activation_peak(model, options, 100, 1).encoder_bytes == 10'000 * (3000 + 8000) * 2);
+}
+
+BOOST_AUTO_TEST_CASE(marlin_pads_the_experts_activations) {
+  const ModelSpec model = load_model("gpt-oss-20b");
+  MemoryOptions options = options_for("h100-sxm");
+  options.moe_backend = "marlin";
+  // 4 experts of 2 x 2944 and 2944 elements, an input and an output row of 3072, and 3 x 2880 beside them.
+  BOOST_TEST(activation_peak(model, options, 1000, 1).forward_bytes ==
+             1000 * (4 * 3 * 2944 + 2 * 3072 + 3 * 2880) * 2);
+  options.moe_backend = "triton";  // 2880 is a multiple of 64
+  BOOST_TEST(activation_peak(model, options, 1000, 1).forward_bytes ==
+             1000 * (4 * 3 * 2880 + 2880 + 3 * 2880) * 2);
 }
 
 BOOST_AUTO_TEST_CASE(settings_that_engines_refuse) {
