@@ -138,9 +138,8 @@ BOOST_AUTO_TEST_CASE(guaranteed_no_evict_never_preempts_and_max_utilization_does
   BOOST_TEST(paused > 200);
 }
 
-/// One sequence at a time and equal requests at equal distances: request i waits exactly what those before it
-/// leave over (Lindley), whatever the scheduler, since each request alone takes its prompt in one step and
-/// then one step a token.
+/// One sequence at a time: request i starts exactly when it has come and those before it are done (Lindley),
+/// whatever the scheduler, since each takes its prompt in one step and then one step a token.
 BOOST_AUTO_TEST_CASE(one_at_a_time_all_schedulers_follow_lindley) {
   const auto timer = make_affine_timer({.base_us = 5000, .per_token_us = 20, .per_context_token_us = 0.5});
   for (const auto& entry : scheduler_catalog().entries()) {

@@ -135,7 +135,7 @@ SglangRun random_run(std::uint64_t seed) {
   s.output_segment = [](const Request& request) { return kOutputs + to_number(request.id); };
 
   const double rate = any_of<double>(random, {0.5, 5, 40, 400});
-  run.asked = random_requests(random, random.integer(1, 250), rate);
+  run.asked = random_requests(random, random.integer(1, 130), rate);
   run.clients = random.uniform() < 0.25 ? random.integer(1, 40) : 0;
   const std::int64_t pool = any_of<std::int64_t>(random, {150, 600, 1500, 4000, 60000}) + random.integer(0, 50);
   run.setup.engine.pool = {Blocks{ceil_div(pool, page)}, Tokens{page}};
@@ -210,7 +210,7 @@ BOOST_AUTO_TEST_CASE(closed_form_equals_step_by_step) {
     long_ones += closed.record.rejected_too_long;
   });
   if (test::law_runs(600) >= 600) {  // the random runs must reach what the law is about
-    BOOST_TEST(preemptions > 1000);
+    BOOST_TEST(preemptions > 500);
     BOOST_TEST(in_runs > 10000);
     BOOST_TEST(hits > 10000);
     BOOST_TEST(long_ones > 10);
