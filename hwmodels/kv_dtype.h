@@ -27,7 +27,7 @@ enum class KvDtype : std::uint8_t {
          // al. 2023)
 };
 
-/// \param name "auto", "bfloat16", "float16", "float32", "fp8" (= "fp8_e4m3"), ..., as in contract.md
+/// \param name "auto", "bfloat16", "float16", "float32", "fp8" (= "fp8_e4m3"), ...: see kv_cache_dtype in README.md
 /// \throws InputError naming the known ones
 [[nodiscard]] KvDtype parse_kv_dtype(std::string_view name, const std::string& where);
 [[nodiscard]] std::string_view to_string(KvDtype dtype);

@@ -47,6 +47,10 @@ CachedBlocksSettings vllm_block_rules(std::vector<KvGroup> groups, bool caching,
     settings.hash_unit = std::gcd(settings.hash_unit, group.block_size);
   }
   settings.groups = std::move(groups);
+  if (version < EngineVersion{0, 24}) {  // the admission gate, where there was one, asked for the whole sequence
+    for (KvGroup& group : settings.groups) group.admission_blocks.reset();
+  }
+  if (version < EngineVersion{0, 32}) settings.retention_interval.reset();  // dense: all that a hit can use
   settings.keep_all_window_blocks = version < EngineVersion{0, 24};
   settings.commit_whole_units = version >= EngineVersion{0, 24};
   settings.keep_junctions = version >= EngineVersion{0, 32};

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
+#include "sim/app/block_rules.h"
 #include "sim/base/config.h"
 #include "sim/kv/allocators.h"
 #include "sim/kv/cached_blocks.h"
@@ -104,42 +106,24 @@ Log read_log(const std::string& path) {
 }
 
 EngineVersion version_of(const Json& header) {
-  const std::string text = header.at("vllm_version");
-  EngineVersion version;
-  version.major = std::stoi(text);
-  version.minor = std::stoi(text.substr(text.find('.') + 1));
-  return version;
+  return parse_engine_version(header.at("vllm_version").get<std::string>());
 }
 
 AllocatorMaker allocator_of(const Json& h, EngineVersion version) {
-  CachedBlocksSettings settings;
+  std::vector<KvGroup> groups;
   for (const Json& g : h.at("kv_groups")) {
     KvGroup group;
     group.block_size = g.at("block_size");
     if (g.at("kind") == "sliding") group.window = g.at("window");
     if (g.contains("admission_cap_blocks") && !g.at("admission_cap_blocks").is_null())
       group.admission_blocks = g.at("admission_cap_blocks");
-    settings.groups.push_back(group);
+    groups.push_back(group);
   }
-  settings.caching = h.at("enable_prefix_caching");
-  settings.unit = h.at("scheduler_block_size");
-  settings.hash_unit = h.at("hash_block_size");
+  CachedBlocksSettings settings = vllm_block_rules(std::move(groups), h.at("enable_prefix_caching"), version);
   const Json& retention = h.at("prefix_cache_retention_interval");
   settings.retention_interval =
       retention.is_null() ? std::nullopt : std::optional<std::int64_t>(retention.get<std::int64_t>());
-  settings.keep_all_window_blocks = version < EngineVersion{0, 24};
   settings.drop_last_block = h.at("eagle_block_drop");
-  settings.commit_whole_units = version >= EngineVersion{0, 24};
-  settings.keep_junctions = version >= EngineVersion{0, 32};
-  settings.free_order = version >= EngineVersion{0, 24} ? FreeOrder::split_by_key : FreeOrder::all_behind;
-  if (!settings.caching) {  // hits play no part, and the units of hits need not divide
-    settings.unit = settings.groups.front().block_size;
-    settings.hash_unit = 1;
-    for (const KvGroup& group : settings.groups) settings.unit = std::max(settings.unit, group.block_size);
-    for (const KvGroup& group : settings.groups) {
-      if (settings.unit % group.block_size != 0) settings.unit *= group.block_size;
-    }
-  }
   Config none = Config::empty("header");
   return make_paged(none, settings);
 }
@@ -347,6 +331,16 @@ std::optional<LogDifference> compare_header(const Log& log) {
       content += part[1].get<std::int64_t>() * (part.size() > 2 ? part[2].get<std::int64_t>() : 1);
     }
     c.equal(where + ", prompt tokens", at(log.requests[r], "in"), content);
+  }
+  if (h.at("enable_prefix_caching")) {
+    std::int64_t unit = 1;
+    std::int64_t hash_unit = 0;
+    for (const Json& g : h.at("kv_groups")) {
+      unit = std::lcm(unit, at(g, "block_size"));
+      hash_unit = std::gcd(hash_unit, at(g, "block_size"));
+    }
+    c.equal("header, scheduler_block_size", at(h, "scheduler_block_size"), unit);
+    c.equal("header, hash_block_size", at(h, "hash_block_size"), hash_unit);
   }
   c.equal("summary, steps", at(s, "steps"), static_cast<std::int64_t>(log.steps.size()));
   return c.difference();

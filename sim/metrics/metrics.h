@@ -36,7 +36,7 @@ struct DeploymentFacts {
   [[nodiscard]] std::int64_t tokens_per_block() const { return block_size > 0 ? block_size : 1; }
 };
 
-/// Contract.md's result keys, typed. Every rate is over duration_s and 0 where that is 0.
+/// The result's numbers, named as `vllm bench serve` names them. Every rate is over duration_s and 0 where that is 0.
 struct Metrics {
   std::int64_t completed = 0, failed = 0;  // failed: rejected or unfinished
   std::int64_t rejected_too_long = 0, rejected_never_fits = 0, unfinished = 0;

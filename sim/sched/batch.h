@@ -206,6 +206,9 @@ class Batch {
   [[nodiscard]] SeqIndex first_behind(std::uint64_t admitted_no) const;
   [[nodiscard]] bool lacks_spare(SeqIndex seq) const;
   [[nodiscard]] bool grow_or_preempt(SeqIndex seq, Tokens n, bool& skip_next);
+  [[nodiscard]] bool blocks_have_names() const {
+    return growing_ == BlockAllocator::Growing::by_name || growing_ == BlockAllocator::Growing::by_step;
+  }
   void grow_group_until(std::int64_t clock, bool in_run);
   void grow_member(SeqIndex seq, std::int64_t clock);
   void commit_group_until(std::int64_t clock);

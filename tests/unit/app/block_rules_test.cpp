@@ -37,16 +37,22 @@ BOOST_AUTO_TEST_CASE(hits_end_at_common_multiples_and_are_hashed_in_common_divis
 }
 
 BOOST_AUTO_TEST_CASE(rules_changed_with_the_releases) {
-  const std::vector<KvGroup> one(1);
+  std::vector<KvGroup> one(1);
+  one.front().window = 128;
+  one.front().admission_blocks = 9;
   const CachedBlocksSettings old = vllm_block_rules(one, true, EngineVersion{0, 19});
   BOOST_TEST(old.keep_all_window_blocks);
   BOOST_TEST(!old.commit_whole_units);
   BOOST_TEST((old.free_order == FreeOrder::all_behind));
+  BOOST_TEST(!old.groups.front().admission_blocks.has_value());
   const CachedBlocksSettings middle = vllm_block_rules(one, true, EngineVersion{0, 24});
   BOOST_TEST(!middle.keep_all_window_blocks);
   BOOST_TEST(!middle.keep_junctions);
+  BOOST_TEST(!middle.retention_interval.has_value());
+  BOOST_TEST(middle.groups.front().admission_blocks.value() == 9);
   const CachedBlocksSettings now = vllm_block_rules(one, true, EngineVersion{0, 32});
   BOOST_TEST(now.keep_junctions);
+  BOOST_TEST(now.retention_interval.value() == 0);
   BOOST_TEST((now.free_order == FreeOrder::split_by_key));
 }
 

@@ -1,4 +1,4 @@
-// Who may include whom: design.md's and ARCHITECTURE.md's table as data, and the check of one file's #include
+// Who may include whom: ARCHITECTURE.md's table as data, and the check of one file's #include
 // lines against it.
 #pragma once
 
