@@ -5,6 +5,7 @@
 #   ./test.sh -R config       arguments go to ctest; no fuzzers
 #   KVCAST_FUZZ_SECONDS=60    longer runs of each fuzzer (default 5; 0: none)
 #   KVCAST_WERROR=OFF         a compiler newer than ours may warn where ours do not
+#   KVCAST_CUDA_ARCHITECTURES="80;89;90a"  where nvcc is installed: what to compile the GPU kernels for (default 90a)
 set -euo pipefail
 
 kvcast_root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -59,7 +60,14 @@ fuzzer_links() {
 kvcast_install "${kvcast_build_packages[@]}" "${kvcast_test_packages[@]}"
 launcher=()
 ! command -v ccache >/dev/null || launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
-kvcast_configure "$kvcast_root/build-test" -DCMAKE_BUILD_TYPE=Release -DKVCAST_WERROR="${KVCAST_WERROR:-ON}" "${launcher[@]}"
+# With nvcc the GPU kernels are compiled too, for one architecture.
+cuda=()
+if [[ -n "${CUDACXX:-}" ]] || command -v nvcc >/dev/null; then
+  cuda=(-DKVCAST_CUDA=ON "-DCMAKE_CUDA_ARCHITECTURES=${KVCAST_CUDA_ARCHITECTURES:-90a}")
+else
+  kvcast_say "The GPU kernels are not compiled: there is no nvcc (in PATH or CUDACXX)."
+fi
+kvcast_configure "$kvcast_root/build-test" -DCMAKE_BUILD_TYPE=Release -DKVCAST_WERROR="${KVCAST_WERROR:-ON}" "${launcher[@]}" "${cuda[@]}"
 kvcast_build "$kvcast_root/build-test"
 (($# > 0)) || fuzz_smoke
 exec ctest --test-dir "$kvcast_root/build-test" --output-on-failure --no-tests=error --parallel "$(nproc)" "$@" </dev/null

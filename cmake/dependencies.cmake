@@ -1,4 +1,4 @@
-# Everything kvcast needs; ./run.sh --setup installs it. CUDA is optional: found, it is used; not found, it is said once.
+# Everything kvcast needs; ./run.sh --setup installs it. CUDA is optional.
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
 find_package(yaml-cpp REQUIRED)
@@ -23,8 +23,18 @@ kvcast_find_library(kvcast_zstd zstd.h zstd)
 kvcast_find_library(kvcast_xxhash xxhash.h xxhash)
 find_path(RANDOM123_INCLUDE Random123/philox.h REQUIRED)
 
-include(CheckLanguage)
-check_language(CUDA)
-if(NOT CMAKE_CUDA_COMPILER)
-  message(STATUS "CUDA not found: the GPU kernels are not built, everything else works")
+# The GPU kernels take minutes to compile and nothing else needs them: they are asked for. The NVIDIA packages on PyPI
+# (nvidia-cuda-nvcc and its companions) are a toolkit too: -DCMAKE_CUDA_COMPILER=.../nvidia/cu13/bin/nvcc.
+option(KVCAST_CUDA "Compile the GPU kernels (needs nvcc 12.4 or later)" OFF)
+if(KVCAST_CUDA)
+  # Every architecture that the kernels are written for; one is enough for a machine of one's own.
+  if(NOT CMAKE_CUDA_ARCHITECTURES)
+    set(CMAKE_CUDA_ARCHITECTURES 80 89 90a CACHE STRING "Architectures of the GPU kernels")
+  endif()
+  enable_language(CUDA)
+  if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 12.4)
+    message(FATAL_ERROR "The GPU kernels need nvcc 12.4 or later; this is ${CMAKE_CUDA_COMPILER_VERSION}")
+  endif()
+else()
+  message(STATUS "The GPU kernels are not built (-DKVCAST_CUDA=ON builds them); everything else works")
 endif()

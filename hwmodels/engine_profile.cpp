@@ -35,6 +35,35 @@ std::int64_t by_gpu(Config& config, std::string_view key, const GpuSpec& gpu) {
   return value;
 }
 
+FrontendTimes read_frontend(Config config) {
+  constexpr RealRange kTimes{0, 1e9};
+  FrontendTimes times;
+  times.before_us = config.get_real("before_us", kTimes);
+  times.per_input_token_us = config.get_real("per_input_token_us", kTimes);
+  times.after_us = config.get_real("after_us", kTimes);
+  times.relative_error = config.get_real("relative_error", {0, 1}, 0);
+  times.source = config.get_string("source");
+  return times;
+}
+
+/// {sizes: [{from: 8, to: 256, by: 8}, ...], per_seq: 2, prompts: true, source: ...}
+CudaGraphs read_cuda_graphs(Config config) {
+  CudaGraphs graphs;
+  for (Config& range : config.children("sizes")) {
+    const std::int64_t from = range.get_int("from", kCounts);
+    const std::int64_t to = range.get_int("to", kCounts, from);
+    const std::int64_t by = range.get_int("by", kCounts, 1);
+    for (std::int64_t size = from; size <= to; size += by) {
+      if (!graphs.sizes.empty() && graphs.sizes.back() >= size) range.fail("from", "sizes must ascend");
+      graphs.sizes.push_back(size);
+    }
+  }
+  graphs.per_seq = config.get_int("per_seq", kCounts, 1);
+  graphs.prompts = config.get_bool("prompts", false);
+  graphs.source = config.get_string("source");
+  return graphs;
+}
+
 EngineProfile read_profile(const EmbeddedFile& file, const GpuSpec& gpu) {
   Config config = Config::from_text(file.text, std::string(file.path));
   EngineProfile profile;
@@ -70,12 +99,24 @@ EngineProfile read_profile(const EmbeddedFile& file, const GpuSpec& gpu) {
   profile.allocator = config.get_string("allocator");
   profile.host_overhead_us = config.get_real("host_overhead_us", {0, 1e6});
   profile.host_overhead_source = config.get_string("host_overhead_source");
+  profile.step_time_error = config.get_real("step_time_error", {0, 1}, 0);
+  profile.host_hidden_us = config.get_real("host_hidden_us", {0, 1e6}, 0);
+  profile.host_hidden_source = config.get_string("host_hidden_source", "");
+  if (config.has("cuda_graphs")) profile.cuda_graphs = read_cuda_graphs(config.child("cuda_graphs"));
+  if (config.has("frontend")) profile.frontend = read_frontend(config.child("frontend"));
   profile.sources = config.get_strings("sources");
   config.finish();
   return profile;
 }
 
 }  // namespace
+
+std::vector<std::int64_t> captured_sizes(const CudaGraphs& graphs, std::int64_t max_num_seqs) {
+  std::vector<std::int64_t> sizes = graphs.sizes;
+  const std::int64_t most = graphs.per_seq * max_num_seqs;
+  while (!sizes.empty() && sizes.back() > most) sizes.pop_back();
+  return sizes;
+}
 
 EngineProfile load_engine_profile(const std::string& name, const GpuSpec& gpu, const std::string& where) {
   std::vector<std::string> known;

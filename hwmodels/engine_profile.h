@@ -22,6 +22,27 @@ enum class SamplerKernel : std::uint8_t {
   fused,  // FlashInfer's or Triton's kernel: softmax and masking only
 };
 
+/// Time between a client and the engine, microseconds: HTTP and tokenizer before, detokenizer and streaming
+/// after.
+struct FrontendTimes {
+  double before_us = 0;
+  double per_input_token_us = 0;  // on top of before_us, for each prompt token
+  double after_us = 0;
+  double relative_error = 0;  // one standard error of these times
+  std::string source;         // of these figures; empty where all are 0
+};
+
+/// Which steps run as captured CUDA graphs, padded to a size that was captured.
+struct CudaGraphs {
+  std::vector<std::int64_t> sizes;  // tokens of a step, ascending; empty: none
+  std::int64_t per_seq = 1;         // sizes end at so many tokens for each sequence that may run
+  bool prompts = false;             // steps with prompt chunks too, else decode steps alone
+  std::string source;
+};
+
+/// The sizes in force, for so many sequences at once.
+[[nodiscard]] std::vector<std::int64_t> captured_sizes(const CudaGraphs& graphs, std::int64_t max_num_seqs);
+
 /// Defaults of one engine version on one GPU. Every one can be set in the scenario; the output says which
 /// were assumed.
 struct EngineProfile {
@@ -56,9 +77,18 @@ struct EngineProfile {
   std::string allocator;
   double host_overhead_us = 0;  // per step, not hidden behind the GPU
   std::string host_overhead_source;
+  double host_hidden_us = 0;  // the host's work for a step that runs beside the GPU's: no step is shorter
+  std::string host_hidden_source;
+  CudaGraphs cuda_graphs;
+  FrontendTimes frontend;
+  double step_time_error = 0;  // one relative standard error of a step's time as the sum of its kernels,
+                               // beside the kernels' own errors; seen on real runs
   std::string kv_cache_dtype = "auto";
   std::vector<std::string> sources;
 };
+
+/// SGLang sizes its pool, and names its arguments, in its own way.
+[[nodiscard]] inline bool is_sglang(const EngineProfile& profile) { return profile.engine == "sglang"; }
 
 /// \param where "file:line:column" of the name, for the message
 /// \param gpu some defaults depend on its memory and kind

@@ -14,7 +14,8 @@ constexpr int kDepthMax = 64;
 
 class Parser {
  public:
-  Parser(std::string_view text, const std::string& name) : text_(text), name_(name) {}
+  Parser(std::string_view text, const std::string& name, int first_line)
+      : text_(text), name_(name), line_(first_line) {}
 
   JsonValue document() {
     if (text_.substr(0, 3) == "\xEF\xBB\xBF") at_ = line_begin_ = 3;
@@ -220,7 +221,7 @@ class Parser {
   const std::string& name_;
   std::size_t at_ = 0;
   std::size_t line_begin_ = 0;
-  int line_ = 1;
+  int line_;
 };
 
 }  // namespace
@@ -259,6 +260,8 @@ std::string_view to_string(JsonValue::Type type) {
   return "";
 }
 
-JsonValue parse_json(std::string_view text, const std::string& name) { return Parser(text, name).document(); }
+JsonValue parse_json(std::string_view text, const std::string& name, int first_line) {
+  return Parser(text, name, first_line).document();
+}
 
 }  // namespace kvcast

@@ -39,8 +39,9 @@ struct JsonValue {
 [[nodiscard]] std::string_view to_string(JsonValue::Type type);
 
 /// \param name stands for the file in messages
+/// \param first_line the number of the text's first line in that file (JSON lines)
 /// \throws InputError (exit code 4) "name:line:column: what": syntax, duplicate keys, nesting over 64 levels,
 /// text after the end
-[[nodiscard]] JsonValue parse_json(std::string_view text, const std::string& name);
+[[nodiscard]] JsonValue parse_json(std::string_view text, const std::string& name, int first_line = 1);
 
 }  // namespace kvcast

@@ -5,23 +5,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "hwmodels/memory_budget_sglang.h"
 #include "hwmodels/weights.h"
 #include "sim/base/error.h"
 #include "sim/base/units.h"
 
 namespace kvcast {
 namespace {
-
-// Memory that PyTorch's allocator does not see: kernels loaded on first use, and NCCL's and the custom
-// all-reduce's buffers, which grow with the ranks. Rests on the non-torch memory that vLLM logged for 1 GPU
-// (0.07 to 0.35 GiB), GLM-5.2 on 4 (0.63 GiB) and a 70B model on 8 (what its eight logs leave after weights
-// and activations, 1.1 GiB).
-constexpr double kNonTorchGib = 0.15;
-constexpr double kNonTorchGibPerRank = 0.12;
-
-// A captured graph keeps its kernel nodes and their buffers. Rests on logged captures: 0.67 GiB for 32 layers
-// and 67 sizes, 1.26 and 1.33 GiB for 62 layers and 51 sizes.
-constexpr double kGraphMibPerLayerAndSize = 0.4;
 
 std::int64_t gib_bytes(double gib) { return static_cast<std::int64_t>(std::llround(gib * 0x1p30)); }
 
@@ -84,20 +74,6 @@ std::int64_t sampler_bytes_per_logit(SamplerKernel sampler, std::int64_t rows) {
   return kLogits + kSorted + (rows >= 128 || rows == 1 ? kSegmented : kFull);
 }
 
-/// Batch sizes that vLLM captures: 1, 2, 4, then steps of 8 to 256 and of 16 beyond, up to twice max_num_seqs
-/// or 512.
-std::int64_t captured_sizes(std::int64_t max_num_seqs) {
-  const std::int64_t largest = std::min<std::int64_t>(512, 2 * max_num_seqs);
-  std::int64_t sizes = 0;
-  for (std::int64_t size = 1; size <= largest; size += size < 4 ? size : size < 8 ? 4 : size < 256 ? 8 : 16)
-    ++sizes;
-  return sizes;
-}
-
-}  // namespace
-
-namespace {
-
 /// The encoder's part: hidden state, residual and normed input beside the widest part of a layer, for each
 /// patch of the items; then the vectors that it made of them.
 void add_encoder(const ModelSpec& model, const MemoryOptions& options, std::int64_t tokens,
@@ -153,6 +129,7 @@ std::vector<BudgetItem> memory_budget(const ModelSpec& model, const GpuSpec& gpu
                          " (give the KV cache's bytes with available_kv_bytes)",
                      ExitCode::bad_data);
   }
+  if (is_sglang(options.profile)) return sglang_memory_budget(model, gpu, options, report);
   const std::int64_t total = gpu.memory_bytes();
   const auto budget =
       static_cast<std::int64_t>(std::ceil(static_cast<double>(total) * report.gpu_memory_utilization));
@@ -177,19 +154,22 @@ std::vector<BudgetItem> memory_budget(const ModelSpec& model, const GpuSpec& gpu
   const ActivationPeak peak =
       activation_peak(model, options, report.max_num_batched_tokens, report.max_num_seqs);
   add("activations", -peak.bytes(), activation_cause(model, report, peak));
-  const double non_torch =
-      kNonTorchGib + kNonTorchGibPerRank * static_cast<double>(options.tensor_parallel_size);
+  const BudgetConstants& constants = options.constants;
+  const double non_torch = constants.non_torch_gib + constants.non_torch_gib_per_rank *
+                                                         static_cast<double>(options.tensor_parallel_size);
   add("non_torch", -gib_bytes(non_torch),
-      "assumption: 0.15 GiB and 0.12 GiB per tensor-parallel rank, from published vLLM logs");
+      fmt::format("assumption: {} GiB and {} GiB per tensor-parallel rank, from published vLLM logs",
+                  constants.non_torch_gib, constants.non_torch_gib_per_rank));
   if (options.profile.subtracts_cuda_graphs && !options.enforce_eager) {
-    const std::int64_t sizes = captured_sizes(report.max_num_seqs);
-    const double mib = kGraphMibPerLayerAndSize *
+    const auto sizes =
+        static_cast<std::int64_t>(captured_sizes(options.profile.cuda_graphs, report.max_num_seqs).size());
+    const double mib = constants.graph_mib_per_layer_and_size *
                        static_cast<double>(sizes * static_cast<std::int64_t>(model.layers.size())) /
                        static_cast<double>(options.pipeline_parallel_size);
     add("cuda_graphs", -gib_bytes(mib / 1024),
         fmt::format(
-            "assumption: 0.4 MiB per layer and captured batch size ({} sizes), from published vLLM logs",
-            sizes));
+            "assumption: {} MiB per layer and captured batch size ({} sizes), from published vLLM logs",
+            constants.graph_mib_per_layer_and_size, sizes));
   }
   return items;
 }

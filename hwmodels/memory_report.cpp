@@ -159,7 +159,18 @@ MemoryReport resolve(const ModelSpec& model, const MemoryOptions& options) {
   return report;
 }
 
+/// SGLang keeps windows and recurrent states in pools of their own; what they hold is not described here.
+void check_one_pool(const ModelSpec& model) {
+  for (const LayerKind kind : {LayerKind::sliding_window, LayerKind::chunked_local, LayerKind::recurrent}) {
+    if (!has_kind(model, kind)) continue;
+    throw InputError(model.name + ": SGLang keeps " + std::string(to_string(kind)) +
+                     " layers in a pool of their own, which this version of kvcast does not size; only models "
+                     "whose layers all keep every token are possible with a profile of SGLang");
+  }
+}
+
 MemoryReport evaluate(const ModelSpec& model, const GpuSpec& gpu, const MemoryOptions& options) {
+  if (is_sglang(options.profile)) check_one_pool(model);
   MemoryReport report = resolve(model, options);
   const KvOptions kv = kv_options(model, options, report);
   const KvLayout layout = make_kv_layout(model, kv);

@@ -15,6 +15,17 @@
 
 namespace kvcast {
 
+/// The terms of vLLM's budget that no formula gives, fitted on published logs and refitted without each GPU in turn by
+/// tests/oracles/memory_measured.cpp (docs/accuracy.md has the rows and the errors).
+struct BudgetConstants {
+  /// Memory that neither weights nor activations explain: kernels loaded on first use, workspaces, and the buffers of
+  /// NCCL and the custom all-reduce, which grow with the ranks. Least absolute deviations over one node's logs.
+  double non_torch_gib = 0.24;
+  double non_torch_gib_per_rank = 0.11;
+  /// A captured graph keeps its kernel nodes and their buffers. The median of the logged captures.
+  double graph_mib_per_layer_and_size = 0.39;
+};
+
 /// What a user can set; zero or empty means the engine's or the model's default. from_profile() fills in the
 /// defaults.
 struct MemoryOptions {
@@ -42,6 +53,7 @@ struct MemoryOptions {
   std::string moe_backend;                         // "", "triton", "marlin": how MXFP4 experts are padded
   std::optional<std::int64_t> available_kv_bytes;  // per rank: skips the budget
   std::optional<std::int64_t> num_gpu_blocks_override;  // null block counted
+  BudgetConstants constants;
 };
 
 /// One line of the waterfall. Bytes are signed: what is taken off is negative, so that the items sum to the

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "hwmodels/model_families.h"
+#include "sim/base/config.h"
 #include "sim/base/embedded.h"
 #include "sim/base/error.h"
 #include "sim/base/file.h"
@@ -13,6 +14,7 @@ namespace {
 
 constexpr std::size_t kConfigBytesMax = std::size_t{4} << 20;
 constexpr std::string_view kModelsFolder = "configs/models/";
+constexpr std::string_view kHubNames = "configs/models/hub_names.yaml";
 constexpr std::string_view kJsonSuffix = ".json";
 
 /// JSON text, or a bare word that stands for a string (float16).
@@ -184,6 +186,21 @@ void set_dtype(ModelSpec& model, std::string_view dtype) {
   model.dtype_bytes = bytes;
 }
 
+namespace {
+
+/// The embedded file that stands for a model of the Hugging Face Hub; other names as they are.
+std::string name_of_hub_id(const std::string& name) {
+  if (name.find('/') == std::string::npos) return name;
+  for (const EmbeddedFile& file : embedded_files()) {
+    if (file.path != kHubNames) continue;
+    Config names = Config::from_text(file.text, std::string(file.path));
+    if (names.has(name)) return names.get_string(name);
+  }
+  return name;
+}
+
+}  // namespace
+
 ModelSpec load_model(const std::string& path_or_name, const ModelOverrides& overrides,
                      const std::string& where) {
   std::error_code ignored;
@@ -199,6 +216,7 @@ ModelSpec load_model(const std::string& path_or_name, const ModelOverrides& over
   }
   std::string name = without_suffix(path_or_name);
   if (name.rfind(kModelsFolder, 0) == 0) name = name.substr(kModelsFolder.size());
+  name = name_of_hub_id(name);
   for (const EmbeddedFile& file : embedded_files()) {
     if (file.path != std::string(kModelsFolder) + name + std::string(kJsonSuffix)) continue;
     ModelSpec spec = parse_model(file.text, std::string(file.path), overrides);

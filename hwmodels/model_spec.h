@@ -153,7 +153,8 @@ struct ModelSpec {
 using ModelOverrides = std::map<std::string, std::string>;
 
 /// Reads a model: a path to a config.json, a folder that holds one, or a name below configs/models
-/// ("llama-3.1-8b", also as "configs/models/llama-3.1-8b.json" when no such file exists on disk). \param
+/// ("llama-3.1-8b", also as "configs/models/llama-3.1-8b.json" when no such file exists on disk), or an id of the Hugging Face
+/// Hub that configs/models/hub_names.yaml lists. \param
 /// where "file:line:column" of the name for messages; empty: the command line \throws InputError (exit code
 /// 4) "file:line:column: what, and what is allowed" for JSON errors, for keys that are missing, of the wrong
 ///   type or impossible, and for architectures that kvcast does not model; (exit code 2) when there is no

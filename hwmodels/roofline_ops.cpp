@@ -57,9 +57,10 @@ class OpBuilder {
                         unit.bytes_fixed == op.bytes_fixed && unit.bytes_row == op.bytes_row &&
                         unit.bytes_side == op.bytes_side && unit.flop_row == op.flop_row &&
                         unit.flop_per_s == op.flop_per_s && unit.memory_fixed == op.memory_fixed &&
-                        unit.memory_row == op.memory_row;
+                        unit.memory_row == op.memory_row && unit.form == op.form;
       if (!same) continue;
       Op& sum = ops_[i];
+      ++sum.form.layers;
       sum.memory_fixed += op.memory_fixed;
       sum.memory_row += op.memory_row;
       sum.memory_side += op.memory_side;
@@ -80,16 +81,31 @@ class OpBuilder {
     op.name = "host";
     op.rows = OpRows::fixed;
     op.memory_bound = OpBound::host;
+    op.form.kind = OpKind::host;
     op.memory_fixed = fine(options_.host_overhead_us * 1e-6);
     op.flop_per_s = gpu_.flop_per_s(plain_dtype());
     merge(std::move(op));
   }
 
-  void add_elementwise(const char* name, std::int64_t bytes_per_token) {
+  /// \param kernels that it takes in one layer
+  void add_elementwise(const char* name, std::int64_t bytes_per_token, std::int64_t kernels = 1,
+                       OpForm form = {}) {
     Op op;
     op.name = name;
+    op.form = form;
+    op.form.kernels = kernels;
     op.bytes_row = bytes_per_token;
     if (bytes_per_token > 0) add(std::move(op), plain_dtype());
+  }
+
+  [[nodiscard]] OpForm gemm_form(WeightFormat format, std::int64_t in, std::int64_t out) const {
+    OpForm form;
+    form.kind = OpKind::gemm;
+    form.in_latent = in_latent_;
+    form.format = format;
+    form.in = in;
+    form.out = out;
+    return form;
   }
 
   /// A GEMM on `rows`: its weights once, inputs and outputs per row.
@@ -102,6 +118,7 @@ class OpBuilder {
     op.bytes_fixed = linear_bytes(model_.quantization, format, {in, out, 1}, bytes_);
     op.bytes_row = (in + out) * bytes_;
     op.flop_row = 2 * in * out;
+    op.form = gemm_form(format, in, out);
     add(std::move(op), compute_dtype(format, model_.dtype));
   }
 
@@ -113,18 +130,22 @@ class OpBuilder {
     op.bytes_fixed = in * out * bytes_;
     op.bytes_row = (in + out) * bytes_;
     op.flop_row = 2 * in * out;
+    op.form = gemm_form(WeightFormat::none, in, out);
     add(std::move(op), plain_dtype());
   }
 
-  /// Ring all-reduce of one hidden state per token over the ranks: 2(t-1) hops, 2(t-1)/t of the bytes over a
-  /// GPU's link.
+  /// All-reduce of one hidden state per token over the ranks, by a ring: 2(t-1) hops, 2(t-1)/t of the bytes
+  /// over a GPU's link. Two GPUs swap theirs at once (vLLM's one-shot kernel): one hop.
   void add_all_reduce() {
     if (tp_ == 1) return;
     Op op;
     op.name = "all_reduce";
     op.memory_bound = OpBound::link;
+    op.form.kind = OpKind::collective;
+    op.form.bytes_row = model_.hidden_size * bytes_;
     const auto ranks = static_cast<double>(tp_);
-    op.memory_fixed = fine(2 * (ranks - 1) * gpu_.link_latency_us * 1e-6);
+    const double hops = tp_ == 2 ? 1 : 2 * (ranks - 1);
+    op.memory_fixed = fine(hops * gpu_.link_latency_us * 1e-6);
     op.memory_row = fine(2 * (ranks - 1) / ranks * static_cast<double>(model_.hidden_size * bytes_) /
                          (gpu_.link_gb_per_s * 1e9));
     op.flop_per_s = gpu_.flop_per_s(plain_dtype());
@@ -143,6 +164,8 @@ class OpBuilder {
       gather.name = "logits_gather";
       gather.rows = OpRows::sampled;
       gather.memory_bound = OpBound::link;
+      gather.form.kind = OpKind::collective;
+      gather.form.bytes_row = padded * bytes_;
       gather.memory_fixed = fine(static_cast<double>(tp_ - 1) * gpu_.link_latency_us * 1e-6);
       const std::int64_t received = (tp_ - 1) * (padded / tp_) * bytes_;
       gather.memory_row = fine(static_cast<double>(received) / (gpu_.link_gb_per_s * 1e9));
@@ -177,14 +200,16 @@ class OpBuilder {
     if (layer.kind != LayerKind::no_attention) add_all_reduce();
     add_mlp(layer.mlp);
     // Each norm reads an input and the residual and writes both.
-    add_elementwise("norms", 4 * (layer.norms + layer.residual_norms) * model_.hidden_size * bytes_);
+    add_elementwise("norms", 4 * (layer.norms + layer.residual_norms) * model_.hidden_size * bytes_,
+                    layer.norms + layer.residual_norms);
   }
 
   /// Attention over a cache of `kv_bytes` per token; flop per query-key pair.
   void add_decode_attention(std::int64_t window, std::int64_t kv_bytes, std::int64_t flop,
-                            std::int64_t query_bytes) {
+                            std::int64_t query_bytes, const OpForm& form) {
     Op op;
     op.name = "decode_attention";
+    op.form = form;
     op.rows = OpRows::decode_context;
     op.window = window;
     op.bytes_row = options_.enable_kv_cache ? kv_bytes : 0;
@@ -194,9 +219,10 @@ class OpBuilder {
   }
 
   void add_prefill_attention(std::int64_t window, std::int64_t kv_bytes, std::int64_t flop,
-                             std::int64_t query_bytes) {
+                             std::int64_t query_bytes, const OpForm& form) {
     Op op;
     op.name = "prefill_attention";
+    op.form = form;
     op.rows = OpRows::prefill_pairs;
     op.window = window;
     op.bytes_row = options_.enable_kv_cache ? kv_bytes : 0;
@@ -217,11 +243,16 @@ class OpBuilder {
     const std::int64_t kv_bytes = layer_bytes_per_token(stored, tp_, options_.kv_cache_dtype, bytes_);
     add_gemm("qkv_proj", OpRows::tokens, LinearRole::attention, model_.hidden_size, projected);
     const bool appends = options_.enable_kv_cache && layer.kind != LayerKind::shared_kv;
-    add_elementwise("rope_and_append", (2 * q_out + kv_out) * bytes_ + (appends ? kv_bytes : 0));
+    add_elementwise("rope_and_append", (2 * q_out + kv_out) * bytes_ + (appends ? kv_bytes : 0), 2);
     const std::int64_t flop = 2 * heads * (shape.head_dim_k + shape.head_dim_v);
     const std::int64_t query_bytes = heads * (shape.head_dim_k + shape.head_dim_v) * bytes_;
-    add_decode_attention(shape.window, kv_bytes, flop, query_bytes);
-    add_prefill_attention(shape.window, kv_bytes, flop, query_bytes);
+    OpForm form;
+    form.kind = OpKind::attention;
+    form.heads = heads;
+    form.kv_heads = kv_heads;
+    form.head_dim = shape.head_dim_k;
+    add_decode_attention(shape.window, kv_bytes, flop, query_bytes, form);
+    add_prefill_attention(shape.window, kv_bytes, flop, query_bytes, form);
     add_gemm("o_proj", OpRows::tokens, LinearRole::attention, heads * shape.head_dim_v, model_.hidden_size);
   }
 
@@ -233,6 +264,7 @@ class OpBuilder {
     const std::int64_t kv_a = mla.kv_lora_rank + mla.rope_dim;
     const std::int64_t q_out = heads * (mla.nope_dim + mla.rope_dim);
     const std::int64_t kv_bytes = layer_bytes_per_token(layer, tp_, latent_dtype(mla), bytes_);
+    in_latent_ = true;
     if (mla.q_lora_rank > 0) {
       add_gemm("qkv_a_proj", OpRows::tokens, LinearRole::attention, model_.hidden_size,
                mla.q_lora_rank + kv_a);
@@ -240,18 +272,27 @@ class OpBuilder {
     } else {
       add_gemm("qkv_a_proj", OpRows::tokens, LinearRole::attention, model_.hidden_size, q_out + kv_a);
     }
+    OpForm form;
+    form.in_latent = true;
     add_elementwise("rope_and_append",
-                    (2 * q_out + kv_a) * bytes_ + (options_.enable_kv_cache ? kv_bytes : 0));
+                    (2 * q_out + kv_a) * bytes_ + (options_.enable_kv_cache ? kv_bytes : 0), 2, form);
     add_plain_gemm("kv_b_proj", OpRows::latent_rows, mla.kv_lora_rank, heads * (mla.nope_dim + mla.v_dim));
     if (mla.index_heads > 0) add_indexer(mla);
     const std::int64_t latent_flop = 2 * heads * (kv_a + mla.kv_lora_rank);
     const std::int64_t expanded_flop = 2 * heads * (mla.nope_dim + mla.rope_dim + mla.v_dim);
-    add_decode_attention(mla.index_topk, kv_bytes, latent_flop, heads * (kv_a + mla.kv_lora_rank) * bytes_);
-    add_prefill_attention(mla.index_topk, kv_bytes, expanded_flop, (q_out + heads * mla.v_dim) * bytes_);
+    form.kind = OpKind::latent_attention;
+    form.heads = heads;
+    form.kv_heads = 1;
+    form.head_dim = kv_a;
+    add_decode_attention(mla.index_topk, kv_bytes, latent_flop, heads * (kv_a + mla.kv_lora_rank) * bytes_,
+                         form);
+    add_prefill_attention(mla.index_topk, kv_bytes, expanded_flop, (q_out + heads * mla.v_dim) * bytes_,
+                          form);
     if (mla.output_gate)
       add_gemm("attention_gate", OpRows::tokens, LinearRole::attention, model_.hidden_size,
                heads * mla.v_dim);
     add_gemm("o_proj", OpRows::tokens, LinearRole::attention, heads * mla.v_dim, model_.hidden_size);
+    in_latent_ = false;
   }
 
   [[nodiscard]] KvDtype latent_dtype(const MlaShape& mla) const {
@@ -300,11 +341,19 @@ class OpBuilder {
     update.name = "state_update";
     update.rows = OpRows::state_updates;
     update.bytes_row = 2 * state_bytes(state, tp_, 0, bytes_, 0);
+    update.form.kind = OpKind::recurrent;
+    if (state.family == StateFamily::gated_delta_net) {
+      update.form.key_heads = state.key_heads / tp_;
+      update.form.value_heads = heads;
+      update.form.head_dim = state.head_dim_k;
+    }
+    const OpForm update_form = update.form;
     add(std::move(update), plain_dtype());
     // Each token decays the state, adds an outer product and reads it out: three multiply-adds per element of
     // the state.
     Op scan;
     scan.name = "state_scan";
+    scan.form = update_form;
     scan.bytes_row = in_out * bytes_ + inner * bytes_;
     scan.flop_row = 6 * heads * state.head_dim_k * state.head_dim_v;
     add(std::move(scan), plain_dtype());
@@ -349,10 +398,17 @@ class OpBuilder {
       op.bytes_fixed = linear_bytes(model_.quantization, format, {in, out, 1}, bytes_);  // of one expert
       op.bytes_row = mlp.top_k * (in + out) * bytes_;
       op.flop_row = mlp.top_k * 2 * in * out;
+      op.form.kind = OpKind::experts;
+      op.form.in_experts = true;
+      op.form.format = format;
+      op.form.in = hidden;
+      op.form.out = inner;
       add(std::move(op), compute_dtype(format, model_.dtype));
     };
     add_part("experts_up", hidden, ups * inner);
-    add_elementwise("activation", mlp.top_k * (ups + 1) * inner * bytes_);
+    OpForm form;
+    form.in_experts = true;
+    add_elementwise("activation", mlp.top_k * (ups + 1) * inner * bytes_, 1, form);
     add_part("experts_down", inner, hidden);
   }
 
@@ -362,8 +418,9 @@ class OpBuilder {
   std::int64_t tp_;
   std::int64_t bytes_;
   std::int64_t index_ = 0;
-  std::vector<Op> units_;  // one layer's
-  std::vector<Op> ops_;    // summed over the layers
+  bool in_latent_ = false;  // the operators being added belong to latent attention
+  std::vector<Op> units_;   // one layer's
+  std::vector<Op> ops_;     // summed over the layers
 };
 
 }  // namespace

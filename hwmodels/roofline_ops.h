@@ -24,6 +24,34 @@ enum class OpRows : std::uint8_t {
   latent_rows,     // rows of MLA's up-projection: decoding sequences, and the whole context of prompt chunks
 };
 
+/// What kind of kernel an operator runs as: what tables of kernel timings are looked up by.
+enum class OpKind : std::uint8_t {
+  elementwise,
+  gemm,
+  attention,
+  latent_attention,
+  experts,
+  recurrent,
+  collective,
+  host
+};
+
+/// The kernel that one layer's operator runs, on one rank.
+struct OpForm {
+  OpKind kind = OpKind::elementwise;
+  std::int64_t layers = 1;   // operators of equal form that were merged
+  std::int64_t kernels = 1;  // launches of one layer's operator
+  bool in_experts = false;   // runs inside the fused kernel of the layer's experts
+  bool in_latent = false;    // is a part of the module that DeepSeek's attention is timed as
+  WeightFormat format = WeightFormat::none;
+  std::int64_t in = 0, out = 0;  // of a GEMM; of experts, the width that they see and their inner one
+  std::int64_t heads = 0, kv_heads = 0, head_dim = 0;  // of attention
+  std::int64_t key_heads = 0, value_heads = 0;         // of a gated delta net; 0: another kind of state
+  std::int64_t bytes_row = 0;                          // of a collective, for each row
+
+  friend bool operator==(const OpForm&, const OpForm&) = default;
+};
+
 /// One operator of every layer that has it. Time in units of 2^-20 ns; memory and compute overlap, so that an
 /// operator takes the longer. memory(shape) = memory_fixed + memory_row * rows + memory_side * side;
 /// compute(shape) = compute_row * rows. For decode_context, side counts decoding sequences (queries and
@@ -39,6 +67,7 @@ struct Op {
   std::int64_t memory_fixed = 0, memory_row = 0, memory_side = 0, compute_row = 0;  // 2^-20 ns
   std::int64_t bytes_fixed = 0, bytes_row = 0, bytes_side = 0, flop_row = 0;
   double flop_per_s = 0;  // rate of the operator's dtype
+  OpForm form;
 };
 
 /// All operators of a step, equal ones of several layers merged.

@@ -334,6 +334,27 @@ std::string_view to_string(OpBound bound) {
   return "";
 }
 
+std::unique_ptr<StepTimer> make_work_counter(const ModelSpec& model, const GpuSpec& gpu,
+                                             const TimerOptions& options) {
+  std::vector<Op> sums;  // operators that grow with the same count are one
+  for (Op op : make_roofline_ops(model, gpu, options)) {
+    op.memory_fixed = op.memory_row = op.memory_side = op.compute_row = 0;
+    const auto same = std::find_if(sums.begin(), sums.end(), [&](const Op& sum) {
+      return sum.rows == op.rows && sum.window == op.window && sum.experts == op.experts &&
+             sum.top_k == op.top_k;
+    });
+    if (same == sums.end()) {
+      sums.push_back(std::move(op));
+      continue;
+    }
+    same->bytes_fixed += op.bytes_fixed;
+    same->bytes_row += op.bytes_row;
+    same->bytes_side += op.bytes_side;
+    same->flop_row += op.flop_row;
+  }
+  return std::make_unique<DatasheetTimer>(std::move(sums), gpu);
+}
+
 std::unique_ptr<RooflineTimer> make_roofline_timer(const ModelSpec& model, const GpuSpec& gpu,
                                                    const TimerOptions& options) {
   return std::make_unique<DatasheetTimer>(make_roofline_ops(model, gpu, options), gpu);

@@ -48,4 +48,8 @@ class RooflineTimer : public StepTimer {
 [[nodiscard]] std::unique_ptr<RooflineTimer> make_roofline_timer(const ModelSpec& model, const GpuSpec& gpu,
                                                                  const TimerOptions& options);
 
+/// Only the bytes and FLOP of a step, as the roofline counts them; its times are 0.
+[[nodiscard]] std::unique_ptr<StepTimer> make_work_counter(const ModelSpec& model, const GpuSpec& gpu,
+                                                           const TimerOptions& options);
+
 }  // namespace kvcast

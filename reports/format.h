@@ -45,6 +45,12 @@ inline constexpr LatencyText kLatencies[] = {
 /// What an uncalibrated forecast says of itself, always: "step times come from ..., not from measurements".
 [[nodiscard]] std::string uncalibrated_text(const Forecast& forecast);
 
+/// "90 %: 24.1 ms to 26.0 ms" of one statistic of a latency; empty where its error is not known.
+[[nodiscard]] std::string interval_text(const Forecast& forecast, const std::string& metric,
+                                        const std::string& statistic);
+/// What the intervals rest on, or why there are none; empty where nobody asked for them.
+[[nodiscard]] std::string uncertainty_text(const Forecast& forecast);
+
 /// \throws InputError for a name that is not in the list
 [[nodiscard]] const LatencyText& latency_text(std::string_view key);
 

@@ -58,7 +58,9 @@ std::string cards(const Forecast& forecast) {
   for (const auto& [name, key] : tails) {
     const LatencyText& text = latency_text(key);
     const LatencySummary& summary = metrics.*text.summary;
-    if (summary.count > 0) html += card(name, latency(summary.p99), text.definition);
+    const std::string interval = interval_text(forecast, key, "p99");
+    const std::string definition = text.definition + (interval.empty() ? "" : "; " + interval);
+    if (summary.count > 0) html += card(name, latency(summary.p99), definition);
   }
   if (forecast.facts.blocks_total > 0) {
     html += card("KV cache, peak", percent(metrics.kv_usage_peak),
@@ -191,6 +193,23 @@ std::string setup(const Forecast& forecast) {
                       "<dl>\n" + list + "</dl>\n");
 }
 
+/// Mean and p99 of every latency with the interval of each.
+std::string uncertainty(const Forecast& forecast) {
+  const std::string why = uncertainty_text(forecast);
+  if (why.empty()) return "";
+  HtmlTable table("", {{"Latency"}, {"Statistic"}, {"Forecast", "num"}, {"Interval", "num"}});
+  for (const LatencyText& text : kLatencies) {
+    const LatencySummary& summary = forecast.metrics.*text.summary;
+    for (const auto& [statistic, value] : {std::pair{"mean", summary.mean}, {"p99", summary.p99}}) {
+      const std::string interval = interval_text(forecast, text.key, statistic);
+      if (!interval.empty()) table.row({text.name, statistic, latency(value), interval});
+    }
+  }
+  const std::string rows = forecast.uncertainty.values.empty() ? "" : table.take();
+  return html_section("uncertainty", "How sure this is", "What step times are known to, and what follows for users.",
+                      "<p>" + escaped(why) + "</p>\n" + rows);
+}
+
 std::string assumptions(const Forecast& forecast) {
   if (forecast.assumptions.empty()) return "";
   std::string list;
@@ -226,7 +245,7 @@ std::string provenance(const Forecast& forecast) {
 
 std::string to_html(const Forecast& forecast) {
   return head(forecast) + cards(forecast) + slo(forecast) + budget(forecast) + html_latencies(forecast) +
-         html_timeline(forecast) + utilization(forecast) + setup(forecast) + assumptions(forecast) +
+         html_timeline(forecast) + uncertainty(forecast) + utilization(forecast) + setup(forecast) + assumptions(forecast) +
          provenance(forecast) +
          "<footer>Written by kvcast. This file needs no network and no "
          "script.</footer>\n</main>\n</body>\n</html>\n";

@@ -114,6 +114,31 @@ Json budget_of(const std::vector<BudgetLine>& budget) {
   return list;
 }
 
+/// Keys as the statistics themselves have them: "mean_ttft_ms", "request_throughput".
+Json uncertainty_of(const Uncertainty& uncertainty) {
+  Json json = {{"known", uncertainty.unknown.empty()}};
+  if (!uncertainty.unknown.empty()) {
+    json["reason"] = uncertainty.unknown;
+    return json;
+  }
+  json["confidence"] = Uncertainty::kConfidence;
+  json["step_time_relative_error"] = uncertainty.step_error;
+  json["frontend_relative_error"] = uncertainty.frontend_error;
+  json["requests"] = uncertainty.requests;
+  Json intervals = Json::object();
+  for (const UncertainValue& value : uncertainty.values) {
+    const std::string key =
+        value.statistic.empty() ? value.metric : value.statistic + "_" + value.metric + "_ms";
+    intervals[key] = {value.low, value.high};
+  }
+  json["intervals"] = std::move(intervals);
+  return json;
+}
+
+bool asked_for(const Uncertainty& uncertainty) {
+  return !uncertainty.unknown.empty() || !uncertainty.values.empty();
+}
+
 std::string text_of(const Json& json) {
   // Bytes that are not UTF-8 (a path may hold any) become U+FFFD instead of an exception.
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -149,6 +174,7 @@ std::string to_json(const Forecast& forecast) {
   json["verdict"] = verdict_of(forecast);
   json["notes"] = forecast.notes;
   json["timer"] = {{"description", forecast.timer}, {"calibrated", forecast.calibrated}};
+  if (asked_for(forecast.uncertainty)) json["uncertainty"] = uncertainty_of(forecast.uncertainty);
   if (!forecast.budget.empty()) json["budget"] = budget_of(forecast.budget);
   json["assumptions"] = assumptions_of(forecast.assumptions);
   json["seed"] = forecast.seed;

@@ -2,24 +2,11 @@
 #include <fmt/format.h>
 
 #include "reports/format.h"
+#include "reports/markdown_text.h"
 #include "reports/report.h"
 
 namespace kvcast {
 namespace {
-
-/// A table cell: no bar may end it early, no line break may end the row, no tag or emphasis may start in it.
-std::string cell(const std::string& text) {
-  std::string result;
-  for (const char c : text) {
-    if (c == '\n') {
-      result += ' ';
-    } else {
-      if (c == '|' || c == '<' || c == '*' || c == '_' || c == '`' || c == '\\') result += '\\';
-      result += c;
-    }
-  }
-  return result;
-}
 
 std::string setup(const Forecast& forecast) {
   const std::pair<const char*, const std::string*> rows[] = {
@@ -28,7 +15,7 @@ std::string setup(const Forecast& forecast) {
   };
   std::string text = "| | |\n|---|---|\n";
   for (const auto& [name, value] : rows) {
-    if (!value->empty()) text += fmt::format("| {} | {} |\n", name, cell(*value));
+    if (!value->empty()) text += fmt::format("| {} | {} |\n", name, markdown_cell(*value));
   }
   return text + "\n";
 }
@@ -57,13 +44,14 @@ std::string numbers(const Forecast& forecast) {
   if (forecast.price) {
     const Cost cost = cost_of_run(*forecast.price, forecast);
     row("cost per million output tokens",
-        fixed(cost.per_million_output_tokens, 2) + " " + cell(forecast.price->currency),
+        fixed(cost.per_million_output_tokens, 2) + " " + markdown_cell(forecast.price->currency),
         "GPUs only, at this load");
   }
   return text + "\n";
 }
 
-std::string latencies(const Metrics& metrics) {
+std::string latencies(const Forecast& forecast) {
+  const Metrics& metrics = forecast.metrics;
   std::string text =
       "| ms | mean | p50 | p90 | p95 | p99 | definition |\n|---|---:|---:|---:|---:|---:|---|\n";
   for (const LatencyText& entry : kLatencies) {
@@ -76,6 +64,13 @@ std::string latencies(const Metrics& metrics) {
                         significant(summary.p50), significant(summary.p90), significant(summary.p95),
                         significant(summary.p99), definition);
   }
+  text += "\n";
+  for (const LatencyText& entry : kLatencies) {
+    const std::string mean = interval_text(forecast, entry.key, "mean");
+    if (!mean.empty())
+      text += fmt::format("- mean {}, {}; p99, {}\n", entry.name, mean, interval_text(forecast, entry.key, "p99"));
+  }
+  if (const std::string why = uncertainty_text(forecast); !why.empty()) text += "- " + markdown_cell(why) + "\n";
   return text + "\n";
 }
 
@@ -84,24 +79,24 @@ std::string provenance(const Forecast& forecast) {
   if (!forecast.assumptions.empty()) {
     text += "<details><summary>Assumptions</summary>\n\n";
     for (const Assumption& assumption : forecast.assumptions) {
-      text += "- " + cell(assumption.text) +
-              (assumption.source.empty() ? "" : " (" + cell(assumption.source) + ")") + "\n";
+      text += "- " + markdown_cell(assumption.text) +
+              (assumption.source.empty() ? "" : " (" + markdown_cell(assumption.source) + ")") + "\n";
     }
     text += "\n</details>\n\n";
   }
-  text += fmt::format("kvcast {}, seed {}", cell(forecast.version), forecast.seed);
+  text += fmt::format("kvcast {}, seed {}", markdown_cell(forecast.version), forecast.seed);
   for (const InputHash& input : forecast.inputs)
-    text += fmt::format(", {} `{}`", cell(input.path), input.hash);
+    text += fmt::format(", {} `{}`", markdown_cell(input.path), input.hash);
   return text + "\n";
 }
 
 }  // namespace
 
 std::string to_markdown(const Forecast& forecast) {
-  std::string text = fmt::format("## {}\n\n**{}**\n\n", cell(forecast.title), cell(verdict_of(forecast)));
-  if (!forecast.calibrated) text += "> **Uncalibrated**: " + cell(uncalibrated_text(forecast)) + "\n\n";
-  for (const std::string& note : forecast.notes) text += "> " + cell(note) + "\n\n";
-  return text + setup(forecast) + numbers(forecast) + latencies(forecast.metrics) + provenance(forecast);
+  std::string text = fmt::format("## {}\n\n**{}**\n\n", markdown_cell(forecast.title), markdown_cell(verdict_of(forecast)));
+  if (!forecast.calibrated) text += "> **Uncalibrated**: " + markdown_cell(uncalibrated_text(forecast)) + "\n\n";
+  for (const std::string& note : forecast.notes) text += "> " + markdown_cell(note) + "\n\n";
+  return text + setup(forecast) + numbers(forecast) + latencies(forecast) + provenance(forecast);
 }
 
 }  // namespace kvcast

@@ -43,7 +43,8 @@ void add_throughput(TextTable& table, const Metrics& metrics) {
   table.line("Total token throughput (tok/s):", two(metrics.total_token_throughput), "input + output");
 }
 
-void add_latencies(TextTable& table, const Metrics& metrics) {
+void add_latencies(TextTable& table, const Forecast& forecast) {
+  const Metrics& metrics = forecast.metrics;
   for (const LatencyText& text : kLatencies) {
     const LatencySummary& summary = metrics.*text.summary;
     if (summary.count == 0) continue;
@@ -51,12 +52,15 @@ void add_latencies(TextTable& table, const Metrics& metrics) {
     const auto row = [&](const char* statistic, double value, const std::string& remark = "") {
       table.line(fmt::format("{} {} (ms):", statistic, text.name), two(value), remark);
     };
-    row("Mean", summary.mean);
-    row("Median", summary.median);
+    row("Mean", summary.mean, interval_text(forecast, text.key, "mean"));
+    row("Median", summary.median, interval_text(forecast, text.key, "p50"));
     row("P90", summary.p90);
     row("P95", summary.p95);
     const double error = 100 * summary.relative_error_max;
-    row("P99", summary.p99, error > 0 ? fmt::format("percentiles within {:.2f} % (histogram)", error) : "");
+    std::string remark = interval_text(forecast, text.key, "p99");
+    if (error > 0)
+      remark += fmt::format("{}percentiles within {:.2f} % (histogram)", remark.empty() ? "" : "; ", error);
+    row("P99", summary.p99, remark);
   }
 }
 
@@ -122,6 +126,8 @@ void add_verdict(TextTable& table, const Forecast& forecast) {
   for (const std::string& note : forecast.notes) table.paragraph("note: " + note, TextTable::kPlain, 2);
   if (!forecast.calibrated)
     table.paragraph("uncalibrated: " + uncalibrated_text(forecast), TextTable::kWarn, 2);
+  if (const std::string text = uncertainty_text(forecast); forecast.calibrated && !text.empty())
+    table.paragraph("uncertainty: " + text, TextTable::kPlain, 2);
   for (const Assumption& assumption : forecast.assumptions)
     table.paragraph("assumed: " + assumption.text, TextTable::kPlain, 2);
 }
@@ -139,7 +145,7 @@ std::string to_table(const Forecast& forecast, bool color) {
   TextTable table(color);
   add_head(table, forecast);
   add_throughput(table, forecast.metrics);
-  add_latencies(table, forecast.metrics);
+  add_latencies(table, forecast);
   add_kv(table, forecast);
   add_gpu(table, forecast);
   table.rule();

@@ -25,6 +25,8 @@ class TextTable {
   void line(const std::string& label, const std::string& value, const std::string& remark = "");
   void rule();
   void paragraph(const std::string& text, const char* style, std::size_t indent = 0);
+  /// Whole lines that are laid out already.
+  void verbatim(const std::string& text) { text_ += text; }
   [[nodiscard]] std::string take() { return std::move(text_); }
 
  private:

@@ -32,7 +32,8 @@ struct RequestDetails {
 /// workload.
 struct Request {
   RequestId id{};
-  Instant arrival;
+  Instant arrival;          // at the engine
+  Duration delay_before{};  // of it, what lies between the client and the engine: it was sent so much earlier
   Tokens input;
   Tokens output;              // truth: tokens generated if nothing cuts it; never shown to a policy
   Tokens output_limit;        // max_tokens as the client sent it (policies see it); 0: not given

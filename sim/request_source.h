@@ -11,8 +11,8 @@ namespace kvcast {
 /// - next_arrival() is the arrival of the next request that is known now; nullopt when none is. In an
 /// open-loop source that is
 ///   the end; in a feedback source more may come after finished().
-/// - take() removes and returns that request; its ids count up from 0 without gaps. Only valid when
-/// next_arrival() has a value.
+/// - take() removes and returns that request; its ids count up from 0 without gaps (delays in front of the engine,
+/// sim/cluster/frontend.h, may let one overtake another). Only valid when next_arrival() has a value.
 /// - A feedback source (closed loop, sessions with think time) is told of every end by finished(), in order
 /// of time, and never
 ///   makes a request arrive before `when`, the first whole nanosecond after the end that caused it.

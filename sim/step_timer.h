@@ -40,12 +40,15 @@ struct DecodeLine {
 /// - decode(n, C) equals step() of the shape {tokens n, sampled n, decode_seqs n, decode_context C} exactly,
 /// to 2^-20 ns, for every C
 ///   from the given one up to context_max. That is what lets a run of decode steps be summed in closed form.
-/// - step() never falls when a count rises.
+/// - step() never falls when a count rises, but that attention may be faster over more sequences of as large a
+///   context sum (or more prompt tokens of as many pairs): they fill a GPU better.
 class StepTimer {
  public:
   virtual ~StepTimer() = default;
   [[nodiscard]] virtual StepCost step(const StepShape& shape) const = 0;
   [[nodiscard]] virtual DecodeLine decode(std::int64_t seqs, std::int64_t context) const = 0;
+  /// One standard error of step(shape).time, relative to it, from what the times rest on; 0: not known.
+  [[nodiscard]] virtual double relative_error(const StepShape& /*shape*/) const { return 0; }
 };
 
 }  // namespace kvcast

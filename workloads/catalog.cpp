@@ -30,6 +30,8 @@ const Catalog<TraceFormat>& trace_formats() {
            burstgpt_format()},
           {"vidur", "Vidur's processed traces, CSV: arrived_at, num_prefill_tokens, num_decode_tokens",
            vidur_format()},
+          {"engine-log", "the requests of a real engine's log with its steps, JSON lines (header, request, step)",
+           engine_log_format()},
           {"kvcast", "kvcast's own JSON lines: lengths, content, priorities, tenants, closed-loop sessions",
            kvcast_format()},
       });

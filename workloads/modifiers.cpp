@@ -160,6 +160,11 @@ class Decorated final : public WorkloadSource {
       RandomStream stream(seed_, "tenants" + key);
       request.tenant = static_cast<std::uint32_t>(draw_index(decorations_.tenant_weights, stream));
     }
+    if (!decorations_.slo_classes.empty()) {
+      RandomStream stream(seed_, "slo_classes" + key);
+      if (!request.details) request.details = std::make_unique<RequestDetails>();
+      request.details->slo_class = decorations_.slo_classes[draw_index(decorations_.slo_weights, stream)];
+    }
     return request;
   }
 

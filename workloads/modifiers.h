@@ -39,9 +39,12 @@ struct Decorations {
   bool output_as_limit = false;          // output_limit = output, as benchmark clients send max_tokens
   std::vector<double> priority_weights;  // priority i with weight i; empty: none given
   std::vector<double> tenant_weights;    // tenant i with weight i; empty: none given
+  std::vector<std::string> slo_classes;  // names; empty: those of the trace stay
+  std::vector<double> slo_weights;       // of each
 
   [[nodiscard]] bool none() const {
-    return !predictor_cv && !output_as_limit && priority_weights.empty() && tenant_weights.empty();
+    return !predictor_cv && !output_as_limit && priority_weights.empty() && tenant_weights.empty() &&
+           slo_classes.empty();
   }
 };
 

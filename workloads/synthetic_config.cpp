@@ -155,10 +155,11 @@ Parts merged(Parts profile, Parts own) {
   return profile;
 }
 
-std::string describe(const SyntheticSpec& spec, const std::string& profile, const std::string& arrivals) {
-  std::string text =
-      fmt::format("synthetic{}: {} requests; {}; {}", profile.empty() ? "" : ", profile " + profile,
-                  spec.requests, arrivals, spec.lengths->description());
+/// \param requests how many, in words
+std::string describe(const SyntheticSpec& spec, const std::string& profile, const std::string& requests,
+                     const std::string& arrivals) {
+  std::string text = fmt::format("synthetic{}: {}; {}; {}", profile.empty() ? "" : ", profile " + profile,
+                                 requests, arrivals, spec.lengths->description());
   if (spec.max > 0) text += fmt::format("; cut to {} tokens", spec.max);
   if (spec.prefix)
     text += fmt::format("; {} shared prefixes of {} tokens", spec.prefix->groups, spec.prefix->tokens);
@@ -196,9 +197,11 @@ SyntheticPlan read_synthetic(Config& config, const std::string& profile, std::ui
   plan.spec.sessions = parts.sessions;
   plan.concurrency = parts.arrivals->concurrency;
   plan.think = parts.arrivals->think;
-  plan.description = describe(plan.spec, name, parts.arrivals->description);
-  if (parts.duration_s) plan.description += fmt::format("; first {} s", *parts.duration_s);
-  config.note("requests", std::to_string(plan.spec.requests), Origin::derived);
+  const bool counted = parts.requests || !parts.duration_s;
+  std::string requests = counted ? fmt::format("{} requests", plan.spec.requests) : "requests";
+  if (parts.duration_s) requests += fmt::format(" of the first {} s", *parts.duration_s);
+  plan.description = describe(plan.spec, name, requests, parts.arrivals->description);
+  if (counted) config.note("requests", std::to_string(plan.spec.requests), Origin::derived);
   return plan;
 }
 

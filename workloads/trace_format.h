@@ -53,6 +53,7 @@ inline constexpr std::size_t kHeadBytes = std::size_t{16} << 10;
 [[nodiscard]] TraceFormat lmcache_format();
 [[nodiscard]] TraceFormat llmservingsim_format();
 [[nodiscard]] TraceFormat servegen_format();
+[[nodiscard]] TraceFormat engine_log_format();
 [[nodiscard]] TraceFormat kvcast_format();
 
 }  // namespace kvcast

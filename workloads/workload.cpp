@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "sim/base/error.h"
+#include "workloads/inference_perf.h"
 #include "workloads/inputs.h"
 #include "workloads/modifiers.h"
 #include "workloads/numbers.h"
@@ -22,6 +23,7 @@ struct Base {
   std::int64_t requests_max = 0;
   std::int64_t concurrency = 0;
   Duration think{};
+  std::vector<StageWindow> stages;
 };
 
 constexpr double kSecondsMax = 3e8;
@@ -87,9 +89,23 @@ Base synthetic_base(const SyntheticPlan& plan, std::uint64_t seed) {
   Base base;
   base.make = [spec = plan.spec, seed] { return make_synthetic(spec, seed); };
   base.description = plan.description;
-  base.requests_max = plan.spec.requests;
+  base.requests_max = plan.spec.requests < kRequestsMax ? plan.spec.requests : 0;
   base.concurrency = plan.concurrency;
   base.think = plan.think;
+  return base;
+}
+
+Base inference_perf_base(Config& config, std::uint64_t seed, std::vector<std::string>& assumptions) {
+  const InferencePerfSpec spec = read_inference_perf(config);
+  Base base;
+  base.make = [spec, seed] { return make_inference_perf(spec, seed); };
+  base.description = describe(spec);
+  base.requests_max = spec.requests();
+  base.stages = stage_windows(spec);
+  if (spec.multi_turn) {
+    assumptions.emplace_back(
+        "enable_multi_turn_chat: every turn of a user sends the user's own prompt again, without the answers before it");
+  }
   return base;
 }
 
@@ -100,6 +116,20 @@ std::vector<double> read_weights(Config& config, std::string_view key) {
   for (const double weight : weights) total += weight;
   if (!(total > 0)) config.fail(key, "weights with a sum above 0 are needed");
   return weights;
+}
+
+/// slo_classes: {interactive: 0.7, batch: 0.3}
+void read_slo_classes(Config& config, Decorations& decorations, std::string& description) {
+  if (!config.has("slo_classes")) return;
+  Config classes = config.child("slo_classes");
+  double total = 0;
+  for (const std::string& name : classes.keys()) {
+    decorations.slo_classes.push_back(name);
+    decorations.slo_weights.push_back(classes.get_real(name, {0, 1e9}));
+    total += decorations.slo_weights.back();
+  }
+  if (!(total > 0)) config.fail("slo_classes", "weights with a sum above 0 are needed: {interactive: 0.7, batch: 0.3}");
+  description += fmt::format("; {} SLO classes", decorations.slo_classes.size());
 }
 
 Decorations read_decorations(Config& config, std::string& description) {
@@ -119,13 +149,25 @@ Decorations read_decorations(Config& config, std::string& description) {
     description += fmt::format("; {} priorities", decorations.priority_weights.size());
   if (!decorations.tenant_weights.empty())
     description += fmt::format("; {} tenants", decorations.tenant_weights.size());
+  read_slo_classes(config, decorations, description);
   return decorations;
 }
 
 Base read_base(Config& config, std::uint64_t seed, InputFiles& inputs,
                std::vector<std::string>& assumptions) {
-  if (config.has("trace") && config.has("synthetic"))
-    config.fail("synthetic", "trace is given too; only one of them can be");
+  if (config.has("trace") && config.has("synthetic")) {
+    const bool set = config.where("trace").starts_with("--set") ||
+                     (config.is_mapping("trace") && config.child("trace").where("path").starts_with("--set"));
+    config.fail("synthetic",
+                std::string("trace is given too; only one of them can be") +
+                    (set ? "; --set 'workload={trace: {path: FILE}}' replaces the whole section" : ""));
+  }
+  if (config.has("inference_perf")) {
+    if (config.has("trace") || config.has("synthetic"))
+      config.fail("inference_perf", "trace or synthetic is given too; only one of them can be");
+    Config section = config.child("inference_perf");
+    return inference_perf_base(section, seed, assumptions);
+  }
   if (config.has("trace")) {
     Config trace = config.child("trace");
     return read_trace(trace, seed, inputs, assumptions);
@@ -164,6 +206,7 @@ WorkloadSetup make_workload(Config& workload, std::uint64_t seed, const std::str
   setup.inputs = inputs.files();
   setup.credit = base.credit;
   setup.requests_max = base.requests_max;
+  setup.stages = std::move(base.stages);
   return setup;
 }
 
@@ -181,6 +224,24 @@ WorkloadSetup make_trace_workload(const std::string& path, const std::string& fo
   setup.description = fmt::format("trace {} ({})", path, entry.name);
   setup.credit = entry.make.credit;
   setup.inputs = inputs.files();
+  return setup;
+}
+
+WorkloadSetup make_lines_workload(const std::string& name, std::string lines, std::int64_t concurrency,
+                                  std::uint64_t seed) {
+  WorkloadSetup setup;
+  const std::vector<TraceFile> files = {file_in_memory(name, std::move(lines))};
+  Config options = Config::empty(name);
+  TraceInput input{files, options, seed, {}, setup.assumptions};
+  const WorkloadFactory make = trace_formats().find("kvcast", name).make.make(input);
+  setup.make_source = [make, concurrency] {
+    std::unique_ptr<WorkloadSource> source = make();
+    if (concurrency > 0) source = limit_concurrency(std::move(source), concurrency, Duration{});
+    return source;
+  };
+  setup.has_feedback = setup.make_source()->has_feedback();
+  setup.description = "the requests of " + name;
+  if (concurrency > 0) setup.description += fmt::format("; at most {} in flight", concurrency);
   return setup;
 }
 

@@ -22,6 +22,13 @@ struct InputFile {
   std::string hash;  // of the bytes as they lie on disk
 };
 
+/// A part of the load at one rate; the last one's end belongs to it.
+struct StageWindow {
+  Instant begin;
+  Instant end;
+  double rate = 0;  // requests per second
+};
+
 /// A workload, read and checked, ready to be streamed any number of times.
 struct WorkloadSetup {
   SourceFactory make_source;
@@ -30,11 +37,12 @@ struct WorkloadSetup {
   std::vector<std::string> assumptions;  // what kvcast had to assume, one sentence each
   std::string credit;             // whose data it is and under which licence; "" for synthetic workloads
   std::int64_t requests_max = 0;  // a bound known before the run (synthetic requests, limit); 0: not known
+  std::vector<StageWindow> stages;  // in order of time; empty: the load is one
   bool has_feedback = false;      // arrivals depend on the simulated server (closed loop, sessions)
 };
 
-/// Reads the keys of a scenario's `workload:` mapping (README.md, "Workloads"): `trace: {...}` or `synthetic:
-/// {...}`, and beside them what works on both: `max_concurrency`, `max_tokens`, `predictor`, `priorities`,
+/// Reads the keys of a scenario's `workload:` mapping (README.md, "Workloads"): `trace: {...}`, `synthetic:
+/// {...}` or `inference_perf: {...}`, and beside them what works on both: `max_concurrency`, `max_tokens`, `predictor`, `priorities`,
 /// `tenants`. Without trace and synthetic it is the embedded profile azure-conv. Keys that nobody knows are
 /// found by the finish() of the scenario's root. \param seed of every random stream; streams are named, so
 /// that one more draw in one of them shifts no other \param base_dir folder of the scenario file: relative
@@ -45,6 +53,11 @@ struct WorkloadSetup {
 /// The same for one trace named on a command line (`kvcast trace stats FILE`).
 /// \param format a name of trace_formats() (workloads/trace_format.h), or "" to detect it from the content
 [[nodiscard]] WorkloadSetup make_trace_workload(const std::string& path, const std::string& format,
+                                                std::uint64_t seed);
+
+/// Requests as kvcast's own JSON lines, in memory. \param name stands for a file \param concurrency most requests in
+/// flight; 0: no limit
+[[nodiscard]] WorkloadSetup make_lines_workload(const std::string& name, std::string lines, std::int64_t concurrency,
                                                 std::uint64_t seed);
 
 }  // namespace kvcast

@@ -3,6 +3,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <algorithm>
 #include <cstdio>
 
 #include "sim/app/commands.h"
@@ -52,7 +53,10 @@ ExitCode run_parsed(const CLI::App& app, const std::vector<Command>& commands) {
   refuse_extras(app, commands);
   for (const Command& command : commands) {
     if (!command.app->parsed()) continue;
-    if (!command.children.empty()) return run_parsed(*command.app, command.children);
+    const bool by_child = std::any_of(command.children.begin(), command.children.end(),
+                                      [](const Command& child) { return child.app->parsed(); });
+    if (by_child || (!command.children.empty() && !command.run))
+      return run_parsed(*command.app, command.children);
     refuse_extras(*command.app, {});
     return command.run();
   }
@@ -93,8 +97,10 @@ ExitCode run_command_line(int argc, const char* const* argv) {
       "Results go to standard output, messages to standard error.\n"
       "Exit codes: 0 fine; 1 the SLO is not met, or a validation failed; 2 wrong usage or scenario; 3 does not fit; 4 bad input "
       "data; 130 interrupted.");
-  const std::vector<Command> commands = {add_simulate(root, command_text(argc, argv)), add_memory(root),
-                                         add_trace(root), add_validate(root), add_list(root)};
+  const std::vector<Command> commands = {add_simulate(root, command_text(argc, argv)),
+                                         add_compare(root, command_text(argc, argv)), add_plan(root, command_text(argc, argv)), add_memory(root),
+                                         add_trace(root), add_validate(root), add_calibrate(root), add_regress(root),
+                                         add_list(root)};
   keep_extras(root);
   try {
     root.parse(argc, argv);

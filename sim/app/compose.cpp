@@ -4,9 +4,10 @@
 
 #include <algorithm>
 
-#include "hwmodels/roofline_timer.h"
 #include "reports/format.h"
+#include "sim/app/compose_timer.h"
 #include "sim/app/describe.h"
+#include "sim/app/scenario_sglang.h"
 #include "sim/base/embedded.h"
 #include "sim/base/error.h"
 #include "sim/base/hash.h"
@@ -63,23 +64,6 @@ PoolSize make_pool(const Scenario& scenario) {
   return {Blocks{report.available_kv_bytes / report.kv.bytes_per_token}, Tokens{1}};
 }
 
-std::unique_ptr<StepTimer> make_timer(const Scenario& scenario, Forecast& frame) {
-  if (scenario.deployment.affine) {
-    const AffineTime& affine = *scenario.deployment.affine;
-    frame.timer = fmt::format("the formula {} us + {} us per token + {} us per context token", affine.base_us,
-                              affine.per_token_us, affine.per_context_token_us);
-    return make_affine_timer(affine);
-  }
-  const Deployment& deployment = scenario.deployment;
-  TimerOptions options;
-  options.tensor_parallel_size = deployment.memory.tensor_parallel_size;
-  options.kv_cache_dtype = deployment.memory.kv_cache_dtype;
-  options.enable_kv_cache = deployment.enable_kv_cache;
-  options.host_overhead_us = deployment.memory.profile.host_overhead_us;
-  frame.timer = "the datasheet roofline of " + deployment.gpu->title;
-  return make_roofline_timer(*deployment.model, *deployment.gpu, options);
-}
-
 void fill_facts(const Scenario& scenario, const PoolSize& pool, DeploymentFacts& facts) {
   const Deployment& deployment = scenario.deployment;
   const std::optional<MemoryReport>& report = deployment.report;
@@ -93,7 +77,7 @@ void fill_facts(const Scenario& scenario, const PoolSize& pool, DeploymentFacts&
     facts.groups = static_cast<std::int64_t>(report->kv.groups.size());
     if (!deployment.memory.num_gpu_blocks_override) facts.tokens_capacity = report->kv.tokens_capacity;
   }
-  if (deployment.gpu && !scenario.deployment.affine) {
+  if (deployment.gpu && !deployment.step_time.by_formula()) {
     facts.hbm_bytes_per_s = deployment.gpu->bytes_per_s();
     facts.flop_per_s = deployment.gpu->flop_per_s(short_dtype(deployment.model->dtype));
   }
@@ -119,6 +103,7 @@ SloLimits limits_of(const std::vector<SloBound>& bounds) {
 std::string engine_line(const Scenario& scenario, const PoolSize& pool) {
   const MemoryOptions& memory = scenario.deployment.memory;
   const std::optional<MemoryReport>& report = scenario.deployment.report;
+  if (scenario.sglang) return describe_sglang(scenario, pool.block_size.value);
   std::string text = fmt::format("{}, scheduler {}, {}, ", memory.profile.name, scenario.deployment.scheduler,
                                  scenario.policy);
   if (!scenario.deployment.enable_kv_cache) return text + "no KV cache: every step recomputes everything";
@@ -145,11 +130,23 @@ void assume_engine(const Scenario& scenario, Forecast& frame) {
       {fmt::format("What the scenario leaves open is as {} sets it; --dump-resolved shows every value",
                    profile.name),
        sources});
-  if (!scenario.deployment.affine) {
+  if (!scenario.deployment.step_time.by_formula()) {
     frame.assumptions.push_back(
         {fmt::format("The host adds {} us to each step", profile.host_overhead_us),
          profile.host_overhead_source.empty() ? sources : profile.host_overhead_source});
   }
+}
+
+void assume_frontend(const Scenario& scenario, Forecast& frame) {
+  if (scenario.frontend.none()) return;
+  constexpr double kNsPerUs = 1e3;
+  const FrontendDelays& delays = scenario.frontend;
+  const double per_token_us = static_cast<double>(delays.per_input_token.count()) / (1 << kFineBits) / kNsPerUs;
+  frame.assumptions.push_back(
+      {fmt::format("Between client and engine pass {:g} us and {:g} us per prompt token before, {:g} us after",
+                   static_cast<double>(delays.before.count()) / kNsPerUs, per_token_us,
+                   static_cast<double>(delays.after.count()) / kNsPerUs),
+       scenario.deployment.memory.profile.frontend.source});
 }
 
 void fill_price(const Scenario& scenario, Forecast& frame) {
@@ -213,15 +210,16 @@ void fill_texts(const Scenario& scenario, const PoolSize& pool, Forecast& frame)
   frame.workload = scenario.workload.description;
   frame.seed = scenario.seed;
   frame.version = KVCAST_VERSION;
-  frame.title = "step times by formula";
+  frame.title = deployment.step_time.steps ? "step times of a step log" : "step times by formula";
   if (deployment.model) {
     frame.title = describe_title(*deployment.model, *deployment.gpu, frame.facts.gpus);
     frame.model = describe_model(*deployment.model);
     frame.gpu = describe_gpu(*deployment.gpu, deployment.model->dtype);
   }
   assume_engine(scenario, frame);
-  if (!scenario.layers_assumption.empty())
-    frame.assumptions.push_back({scenario.layers_assumption, std::string("kvcast ") + KVCAST_VERSION});
+  assume_frontend(scenario, frame);
+  for (const std::string& text : scenario.assumptions)
+    frame.assumptions.push_back({text, std::string("kvcast ") + KVCAST_VERSION});
   for (const std::string& text : scenario.workload.assumptions)
     frame.assumptions.push_back({text, "workload"});
   fill_price(scenario, frame);
@@ -240,7 +238,9 @@ Experiment compose(Scenario scenario) {
   check_fits(scenario.deployment);
   const PoolSize pool = make_pool(scenario);
   Forecast& frame = experiment.frame;
-  experiment.timer = make_timer(scenario, frame);
+  ComposedTimer timer = compose_timer(scenario, frame);
+  experiment.timer = std::move(timer.timer);
+  experiment.timer_note = std::move(timer.note);
   fill_facts(scenario, pool, frame.facts);
   frame.facts.slo = limits_of(scenario.slo);
   fill_texts(scenario, pool, frame);
@@ -253,7 +253,16 @@ Experiment compose(Scenario scenario) {
   cluster.seed = scenario.seed;
   cluster.sim_time_max = scenario.sim_time_max;
   cluster.slo = frame.facts.slo;
+  cluster.delay_after = scenario.frontend.after;
+  experiment.sglang = std::move(scenario.sglang);
   experiment.workload = std::move(scenario.workload);
+  experiment.clients = experiment.workload.make_source;
+  experiment.frontend = scenario.frontend;
+  if (!scenario.frontend.none())
+    experiment.workload.make_source = with_frontend(experiment.clients, scenario.frontend);
+  const EngineProfile& profile = scenario.deployment.memory.profile;
+  experiment.frontend_error = profile.frontend.relative_error;
+  if (!scenario.deployment.step_time.by_formula()) experiment.model_error = profile.step_time_error;
   experiment.slo = std::move(scenario.slo);
   return experiment;
 }
@@ -262,6 +271,9 @@ Forecast finish_forecast(const Experiment& experiment, const RunRecord& record) 
   Forecast forecast = experiment.frame;
   forecast.record = &record;
   forecast.metrics = reduce(record, forecast.facts);
+  if (experiment.timer_note) {
+    if (const std::string note = experiment.timer_note(); !note.empty()) forecast.notes.push_back(note);
+  }
   for (const SloBound& bound : experiment.slo) {
     forecast.slo.push_back(judge_slo(forecast.metrics, bound.metric, bound.statistic, bound.limit_ms));
   }

@@ -1,6 +1,7 @@
 /// From a Scenario to something that runs: the only place that wires the folders.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -13,8 +14,14 @@ namespace kvcast {
 struct Experiment {
   ClusterSetup cluster;
   std::unique_ptr<StepTimer> timer;
-  WorkloadSetup workload;
+  std::function<std::string()> timer_note;  // what the timer says after a run; may be empty
+  WorkloadSetup workload;  // as the engine sees it, frontend included
+  SourceMaker clients;     // the workload before the frontend
+  FrontendDelays frontend;
+  double model_error = 0;     // relative standard error of the sum of kernels that the timer is, beside the kernels' own
+  double frontend_error = 0;  // relative standard error of the frontend's times
   std::vector<SloBound> slo;
+  std::optional<SglangSettings> sglang;  // what cluster.engine.make runs, where it is SGLang's engine
   Forecast frame;  // everything that is known before the run
 };
 

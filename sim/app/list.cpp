@@ -13,11 +13,11 @@
 #include "reports/format.h"
 #include "sim/app/commands.h"
 #include "sim/app/describe.h"
+#include "sim/app/scheduler_features.h"
 #include "sim/base/embedded.h"
 #include "sim/cluster/router.h"
 #include "sim/kv/allocators.h"
 #include "sim/sched/queue_order.h"
-#include "sim/sched/scheduler.h"
 #include "workloads/trace_format.h"
 
 namespace kvcast {
@@ -89,7 +89,7 @@ constexpr Kind kKinds[] = {
     {"models", "models that --model and `model:` take by name", model_rows},
     {"gpus", "GPUs for --gpu and cluster.gpu", gpu_rows},
     {"engines", "engine profiles for engine.profile", engine_rows},
-    {"schedulers", "engine.scheduler", [] { return catalogue_rows(scheduler_catalog()); }},
+    {"schedulers", "engine.scheduler", [] { return catalogue_rows(schedulers()); }},
     {"policies", "engine.scheduling_policy", [] { return catalogue_rows(queue_order_catalog()); }},
     {"allocators", "engine.allocator", [] { return catalogue_rows(allocator_catalog()); }},
     {"routers", "cluster.router", [] { return catalogue_rows(router_catalog()); }},

@@ -7,6 +7,8 @@
 #include <limits>
 
 #include "sim/app/block_rules.h"
+#include "sim/app/scenario_sglang.h"
+#include "sim/app/scenario_swap.h"
 #include "sim/app/scheduler_features.h"
 #include "sim/base/embedded.h"
 #include "sim/base/file.h"
@@ -81,43 +83,17 @@ void read_overrides(Config section, const std::string& prefix, ModelOverrides& o
   }
 }
 
-/// A path as the scenario names it: beside the scenario where it is there, else as it stands.
-std::string locate(const std::string& path, const std::string& folder) {
-  namespace fs = std::filesystem;
-  if (folder.empty() || fs::path(path).is_absolute()) return path;
-  const fs::path beside = fs::path(folder) / path;
-  std::error_code error;
-  return fs::exists(beside, error) ? beside.string() : path;
-}
-
-std::optional<AffineTime> read_step_time(Config& engine) {
-  if (!contains(engine, "step_time")) return std::nullopt;
-  Config step_time = engine.child("step_time");
-  refuse_key(step_time, "calibration", "calibrated step times");
-  if (!step_time.has("affine"))
-    engine.fail("step_time", "affine is missing: write {affine: {base_us: 5000, per_token_us: 20}}");
-  Config affine = step_time.child("affine");
-  AffineTime time;
-  time.base_us = affine.get_real("base_us", {0, 1e9}, 0);
-  time.per_token_us = affine.get_real("per_token_us", {0, 1e9}, 0);
-  time.per_context_token_us = affine.get_real("per_context_token_us", {0, 1e9}, 0);
-  if (time.base_us == 0 && time.per_token_us == 0) {
-    engine.fail("step_time", "affine.base_us or affine.per_token_us must be above 0: a step takes time");
-  }
-  return time;
-}
-
 /// Absent only where step times come from a formula and nothing else asks for the model.
-std::optional<ModelSpec> read_model(Config& root, Config& engine, const std::string& folder,
-                                    bool by_formula) {
+std::optional<ModelSpec> read_model(Config& root, Config& engine, const std::string& folder, bool by_formula,
+                                    const char* length_key) {
   if (!root.has("model")) {
-    if (by_formula && contains(engine, "num_gpu_blocks_override") && contains(engine, "max_model_len"))
+    if (by_formula && contains(engine, "num_gpu_blocks_override") && contains(engine, length_key))
       return std::nullopt;
     root.fail(
         "", std::string("model is missing: a Hugging Face config.json, a folder that holds one, or a name of "
                         "kvcast list models is needed") +
                 (by_formula
-                     ? " (or, with step_time.affine, engine.num_gpu_blocks_override and engine.max_model_len)"
+                     ? " (or, with step_time.affine or a calibration of whole steps, engine.num_gpu_blocks_override and engine.max_model_len)"
                      : ""));
   }
   const std::string name = root.get_string("model");
@@ -177,14 +153,42 @@ void read_step_limits(Config& engine, bool chunked, std::int64_t max_model_len, 
   memory.max_num_seqs = engine.get_int("max_num_seqs", {1, std::int64_t{1} << 20}, seqs);
 }
 
-std::int64_t read_max_model_len(Config& engine, const std::optional<ModelSpec>& model) {
-  const std::int64_t given = int_or_zero(engine, "max_model_len", {2, kTokensMax});
+std::int64_t read_max_model_len(Config& engine, const char* key, const std::optional<ModelSpec>& model) {
+  const std::int64_t given = int_or_zero(engine, key, {2, kTokensMax});
   if (given > 0 || !model) return given;
   const std::int64_t length = model->max_position_embeddings;
   if (length == 0)
-    engine.fail("max_model_len", "must be given: the model's file does not say its longest context");
-  engine.note("max_model_len", std::to_string(length), Origin::model_file);
+    engine.fail(key, "must be given: the model's file does not say its longest context");
+  engine.note(key, std::to_string(length), Origin::model_file);
   return length;
+}
+
+/// Memory, steps and features under vLLM's argument names.
+void read_sizes(Config& engine, ReadFor use, Deployment& deployment) {
+  MemoryOptions& memory = deployment.memory;
+  memory.gpu_memory_utilization =
+      engine.get_real("gpu_memory_utilization", {0.01, 1.0}, memory.profile.gpu_memory_utilization);
+  const bool chunked = use == ReadFor::simulate
+                           ? read_chunking(engine, deployment.scheduler, memory.profile)
+                           : engine.get_bool("enable_chunked_prefill", memory.profile.enable_chunked_prefill);
+  read_step_limits(engine, chunked, deployment.max_model_len, memory);
+  memory.enforce_eager = engine.get_bool("enforce_eager", false);
+  memory.enable_prefix_caching = bool_if_given(engine, "enable_prefix_caching");
+  memory.async_scheduling = bool_if_given(engine, "async_scheduling");
+  memory.disable_hybrid_kv_cache_manager = engine.get_bool("disable_hybrid_kv_cache_manager", false);
+}
+
+/// SGLang's scheduler belongs to its own engine, whose memory is its profile's.
+void read_scheduler(Config& engine, Deployment& deployment) {
+  const EngineProfile& profile = deployment.memory.profile;
+  deployment.scheduler = engine.get_string("scheduler", profile.scheduler);
+  (void)schedulers().find(deployment.scheduler, engine.where("scheduler"));
+  const bool sglang = deployment.scheduler == kSglangScheduler;
+  if (sglang && !is_sglang(profile))
+    engine.fail("scheduler", "sglang needs SGLang's memory and defaults: set engine.profile to sglang-0.5");
+  if (!sglang && is_sglang(profile))
+    engine.fail("scheduler", "the profile " + profile.name + " is an engine with its own scheduler, sglang; for " +
+                                 deployment.scheduler + " choose another profile");
 }
 
 }  // namespace
@@ -199,29 +203,26 @@ Deployment read_deployment(Config& root, const std::string& folder, ReadFor use)
   const GpuSpec gpu = read_gpu(cluster, "gpu", kDefaultGpu);
   memory.profile = load_engine_profile(profile, gpu, engine.where("profile"));
   if (use == ReadFor::simulate) {
-    deployment.scheduler = engine.get_string("scheduler", memory.profile.scheduler);
-    (void)scheduler_catalog().find(deployment.scheduler, engine.where("scheduler"));
-    deployment.affine = read_step_time(engine);
+    read_scheduler(engine, deployment);
+    deployment.step_time = read_step_time(engine, folder);
+    if (const auto& host_us = deployment.step_time.host_overhead_us) {
+      memory.profile.host_overhead_us = *host_us;
+      memory.profile.host_overhead_source = "engine.step_time.host_overhead_us of the scenario";
+    }
   }
-  deployment.model = read_model(root, engine, folder, deployment.affine.has_value());
+  const bool sglang = is_sglang(memory.profile);
+  const char* length_key = sglang ? sglang_key(engine, "context_length", "max_model_len") : "max_model_len";
+  deployment.model = read_model(root, engine, folder, deployment.step_time.by_formula(), length_key);
   if (deployment.model) deployment.gpu = gpu;
-  deployment.max_model_len = read_max_model_len(engine, deployment.model);
+  deployment.max_model_len = read_max_model_len(engine, length_key, deployment.model);
   memory.max_model_len = deployment.max_model_len;
   memory.dtype = engine.get_choice("dtype", {"auto", "bfloat16", "float16", "float32"}, "auto");
   if (memory.dtype == "auto") memory.dtype.clear();
   const std::string kv_dtype = engine.get_string("kv_cache_dtype", memory.profile.kv_cache_dtype);
   memory.kv_cache_dtype = parse_kv_dtype(kv_dtype, engine.where("kv_cache_dtype"));
-  memory.block_size = int_or_zero(engine, "block_size", {1, 4096});
-  memory.gpu_memory_utilization =
-      engine.get_real("gpu_memory_utilization", {0.01, 1.0}, memory.profile.gpu_memory_utilization);
-  const bool chunked = use == ReadFor::simulate
-                           ? read_chunking(engine, deployment.scheduler, memory.profile)
-                           : engine.get_bool("enable_chunked_prefill", memory.profile.enable_chunked_prefill);
-  read_step_limits(engine, chunked, deployment.max_model_len, memory);
-  memory.enforce_eager = engine.get_bool("enforce_eager", false);
-  memory.enable_prefix_caching = bool_if_given(engine, "enable_prefix_caching");
-  memory.async_scheduling = bool_if_given(engine, "async_scheduling");
-  memory.disable_hybrid_kv_cache_manager = engine.get_bool("disable_hybrid_kv_cache_manager", false);
+  const char* block_key = sglang ? sglang_key(engine, "page_size", "block_size") : "block_size";
+  memory.block_size = int_or_zero(engine, block_key, {1, 4096});
+  if (!sglang) read_sizes(engine, use, deployment);
   if (engine.has("mamba_ssm_cache_dtype")) {
     memory.mamba_ssm_cache_dtype =
         engine.get_choice("mamba_ssm_cache_dtype", {"float32", "bfloat16", "float16"}, "float32");
@@ -232,6 +233,7 @@ Deployment read_deployment(Config& root, const std::string& folder, ReadFor use)
     memory.num_gpu_blocks_override = engine.get_int("num_gpu_blocks_override", {1, kTokensMax});
   }
   read_parallelism(engine, cluster, use, memory);
+  if (sglang) read_sglang_sizes(engine, gpu, deployment);
   return deployment;
 }
 
@@ -241,10 +243,7 @@ namespace {
 void refuse_unmodelled_engine(Config& engine) {
   refuse_key(engine, "kv_offload", "KV tiers below the GPU's memory");
   refuse_key(engine, "mamba_cache_mode", "other ways to cache recurrent states");
-  const std::string preemption = engine.get_choice("preemption", {"recompute", "swap"}, "recompute");
-  if (preemption == "swap")
-    engine.fail("preemption",
-                "this version of kvcast does not model swapping yet; only recompute is possible");
+  (void)engine.get_choice("preemption", {"recompute", "swap"}, "recompute");
 }
 
 /// Prefix caching and asynchronous scheduling: as the engine's profile says where the scheduler knows them,
@@ -311,9 +310,11 @@ void read_kv_cache(Config& engine, Scenario& scenario) {
   const auto& allocator = allocator_catalog().find(scenario.allocator, engine.where("allocator"));
   scenario.engine.allocator =
       allocator.make(engine, read_layers(deployment, version_of(deployment.memory.profile)));
-  if (deployment.report)
-    scenario.layers_assumption =
+  if (deployment.report) {
+    std::string text =
         kv_groups_assumption(deployment.report->kv, deployment.memory.enable_prefix_caching.value_or(false));
+    if (!text.empty()) scenario.assumptions.push_back(std::move(text));
+  }
   const std::string reservation =
       engine.get_choice("reservation", {"max_model_len", "max_tokens"}, "max_model_len");
   scenario.engine.reservation =
@@ -325,6 +326,12 @@ void read_engine(Config& root, Scenario& scenario) {
   Deployment& deployment = scenario.deployment;
   const MemoryOptions& memory = deployment.memory;
   refuse_unmodelled_engine(engine);
+  if (deployment.scheduler == kSglangScheduler) {
+    size_memory(deployment, scenario.path);
+    read_sglang_engine(engine, scenario);
+    read_preemption(engine, scenario);
+    return;
+  }
   scenario.policy = engine.get_string("scheduling_policy", "fcfs");
   scenario.allocator = engine.get_string("allocator", memory.profile.allocator);
   const auto& scheduler = scheduler_catalog().find(deployment.scheduler, engine.where("scheduler"));
@@ -344,8 +351,25 @@ void read_engine(Config& root, Scenario& scenario) {
   if (deployment.scheduler == "vllm-v1") scenario.engine.batch = vllm_batch_rules(defaults.version);
   scenario.engine.batch.asynchronous = memory.async_scheduling.value_or(false);
   read_kv_cache(engine, scenario);
+  read_preemption(engine, scenario);
   const std::string path = engine.get_choice("step_path", {"closed_form", "step_by_step"}, "closed_form");
   scenario.engine.path = path == "step_by_step" ? StepPath::step_by_step : StepPath::closed_form;
+}
+
+/// engine.frontend: the profile's times, or the scenario's. Steps by formula or from a log come without them.
+FrontendDelays read_frontend(Config& root, const Deployment& deployment) {
+  constexpr RealRange kMicroseconds{0, 1e9};
+  Config engine = root.child("engine");
+  Config frontend = engine.child("frontend");
+  const FrontendTimes times =
+      deployment.step_time.by_formula() ? FrontendTimes{} : deployment.memory.profile.frontend;
+  const auto read = [&](std::string_view key, double fallback) { return frontend.get_real(key, kMicroseconds, fallback); };
+  FrontendDelays delays;
+  delays.before = Duration{std::llround(1e3 * read("before_us", times.before_us))};
+  delays.per_input_token =
+      FineDuration{std::llround(1e3 * (1 << kFineBits) * read("per_input_token_us", times.per_input_token_us))};
+  delays.after = Duration{std::llround(1e3 * read("after_us", times.after_us))};
+  return delays;
 }
 
 void read_cluster(Config& root, Scenario& scenario) {
@@ -446,6 +470,7 @@ Scenario read_scenario(ScenarioText& text) {
   scenario.hash = text.hash;
   scenario.deployment = read_deployment(root, text.folder, ReadFor::simulate);
   read_engine(root, scenario);
+  scenario.frontend = read_frontend(root, scenario.deployment);
   read_cluster(root, scenario);
   scenario.seed =
       static_cast<std::uint64_t>(root.get_int("seed", {0, std::numeric_limits<std::int64_t>::max()}, 1));
@@ -453,6 +478,7 @@ Scenario read_scenario(ScenarioText& text) {
   scenario.workload = make_workload(workload, scenario.seed, text.folder);
   scenario.slo = read_slo(root);
   scenario.sim_time_max = read_sim_time(root);
+  if (root.has("plan")) scenario.plan = read_plan_space(root);
   root.finish();
   return scenario;
 }

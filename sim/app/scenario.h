@@ -1,4 +1,5 @@
-/// Scenario: one experiment, typed. Every key of a scenario file is read here, once, and nowhere else.
+/// Scenario: one experiment, typed. Every key of a scenario file is read here (SGLang's own in scenario_sglang.h),
+/// and nowhere else.
 #pragma once
 
 #include <cstdint>
@@ -6,19 +7,22 @@
 #include <string>
 #include <vector>
 
-#include "hwmodels/affine_timer.h"
 #include "hwmodels/memory_report.h"
+#include "sim/app/step_time.h"
+#include "sim/app/plan_space.h"
 #include "sim/base/config.h"
 #include "sim/cluster/cluster.h"
+#include "sim/cluster/frontend.h"
+#include "sim/sglang/settings.h"
 #include "workloads/workload.h"
 
 namespace kvcast {
 
 /// What serves: model, engine settings and GPU. Shared by `kvcast memory` and `kvcast simulate`.
 struct Deployment {
-  std::optional<ModelSpec> model;    // absent only with an affine timer and a pool that is given
+  std::optional<ModelSpec> model;    // absent only with step_time.by_formula() and a pool that is given
   std::optional<GpuSpec> gpu;        // absent only together with the model
-  std::optional<AffineTime> affine;  // step times by formula instead of the hardware model
+  StepTime step_time;
   MemoryOptions memory;              // every option in force; zero only where the model or the engine chooses
   std::optional<MemoryReport> report;  // of the model without num_gpu_blocks_override; set by
                                        // read_scenario(). It may say that nothing fits
@@ -41,7 +45,8 @@ struct Scenario {
   Deployment deployment;
   std::string policy, allocator, router;  // names in the catalogues
   EngineSetup engine;                     // all but the pool
-  std::string layers_assumption;          // what the simulated layers simplify; empty: nothing
+  std::optional<SglangSettings> sglang;   // of scheduler sglang alone; engine.make runs it
+  std::vector<std::string> assumptions;   // what the simulated engine simplifies
   RouterMaker make_router;
   std::int64_t replicas = 1;
   std::optional<double> price_per_gpu_hour;
@@ -50,6 +55,8 @@ struct Scenario {
   std::vector<SloBound> slo;
   std::uint64_t seed = 1;
   std::optional<Duration> sim_time_max;
+  FrontendDelays frontend;
+  PlanSpace plan;  // read by kvcast plan alone
 };
 
 /// A scenario's text with the command line's changes to it.

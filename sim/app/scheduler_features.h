@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "sim/base/catalog.h"
+
 namespace kvcast {
 
 struct SchedulerFeatures {
@@ -16,7 +18,13 @@ struct SchedulerFeatures {
   bool works_without_kv = false;  // engine.enable_kv_cache may be false
 };
 
-/// \param scheduler a name of the catalogue
+/// The scheduler that brings an engine of its own: no policy of scheduler_catalog().
+inline constexpr const char* kSglangScheduler = "sglang";
+
+/// Every name that engine.scheduler takes: the policies of scheduler_catalog(), and engines of their own.
+[[nodiscard]] const Catalog<SchedulerFeatures>& schedulers();
+
+/// \param scheduler a name of schedulers()
 [[nodiscard]] SchedulerFeatures features_of(const std::string& scheduler);
 
 }  // namespace kvcast

@@ -14,9 +14,11 @@
 #include "reports/report.h"
 #include "sim/app/commands.h"
 #include "sim/app/compose.h"
-#include "sim/app/decision_log.h"
+#include "sim/app/decisions.h"
 #include "sim/app/options.h"
 #include "sim/app/outputs.h"
+#include "sim/app/scheduler_features.h"
+#include "sim/app/uncertainty.h"
 #include "sim/kv/allocators.h"
 
 namespace kvcast {
@@ -27,7 +29,7 @@ constexpr const char* kDefaultScenario = "default";
 struct Options {
   std::string scenario = kDefaultScenario;
   std::vector<std::string> settings;
-  std::string seed, threads;
+  std::string seed, threads, speed_factor;
   std::string progress = "auto";
   std::string json, report, csv, markdown, requests, decisions;
   bool quiet = false;
@@ -87,16 +89,12 @@ RunRecord run_watched(Experiment& experiment, const Options& options, Outputs& o
     requests = make_request_writer(outputs.requests->write_path());
     hooks.requests = requests.get();
   }
-  std::unique_ptr<DecisionLog> decisions;
-  if (outputs.decisions) {
-    experiment.cluster.engine.path = StepPath::step_by_step;
-    const DecisionLog::Form form{.replicas = experiment.cluster.replicas,
-                                 .asynchronous = experiment.cluster.engine.batch.asynchronous};
-    decisions = std::make_unique<DecisionLog>(*outputs.decisions, form);
-    hooks.steps = decisions.get();
-  }
+  std::unique_ptr<DecisionWriter> decisions;
+  if (outputs.decisions) decisions = watch_decisions(experiment, *outputs.decisions, hooks);
+  const unsigned threads = thread_count(options);
   RunRecord record = run(experiment.cluster, experiment.workload.make_source, *experiment.timer, hooks,
-                         thread_count(options));
+                         decisions ? 1 : threads);
+  if (decisions) decisions->end();
   progress.clear();
   if (requests) {
     requests->close();
@@ -115,6 +113,7 @@ void say_speed(const RunRecord& record, double seconds) {
 
 /// What composing found out, for the dump.
 void note_derived(const Experiment& experiment, Config& root) {
+  if (experiment.sglang) return;  // its page size is read
   Config engine = root.child("engine");
   const PoolSize& pool = experiment.cluster.engine.pool;
   if (engine.has("block_size") || experiment.frame.facts.block_size <= 1) return;
@@ -129,6 +128,8 @@ ExitCode simulate(const Options& options) {
     (void)parse_integer("--seed", options.seed, 0, std::numeric_limits<std::int64_t>::max());
     settings.push_back({"seed", options.seed});
   }
+  if (!options.speed_factor.empty())
+    settings.push_back({"engine.step_time.speed_factor", options.speed_factor});
   ScenarioText text = open_scenario(options.scenario, settings);
   Scenario scenario = read_scenario(text);
   std::optional<Experiment> composed;
@@ -150,7 +151,8 @@ ExitCode simulate(const Options& options) {
   const RunRecord record = run_watched(experiment, options, outputs);
   if (record.arrived == 0)
     throw InputError("the workload holds no request: " + experiment.workload.description, ExitCode::bad_data);
-  const Forecast forecast = finish_forecast(experiment, record);
+  Forecast forecast = finish_forecast(experiment, record);
+  forecast.uncertainty = find_uncertainty(experiment, forecast.metrics, record.arrived, thread_count(options));
 
   if (outputs.json) finish_output(outputs.json.get(), to_json(forecast));
   if (outputs.csv) finish_output(outputs.csv.get(), to_csv(forecast));
@@ -178,6 +180,9 @@ Command add_simulate(CLI::App& root, const std::string& command) {
       ->take_all();
   app->add_option("--seed", options->seed, "Seed of all randomness (default: the scenario's, else 1)")
       ->type_name("N");
+  app->add_option("--speed-factor", options->speed_factor,
+                  "Multiply every step time: 1.05 for a machine that is 5 % slower than the one the times are of")
+      ->type_name("X");
   app->add_option("--threads", options->threads,
                   "Threads; results are equal for any number (default: all cores)")
       ->type_name("N");
@@ -202,7 +207,7 @@ Command add_simulate(CLI::App& root, const std::string& command) {
   app->add_flag("--quiet", options->quiet,
                 "No table, no messages: only the files asked for and the exit code");
   app->footer("Names that a scenario may use:\n  engine.scheduler           " +
-              joined(scheduler_catalog().names()) + "\n  engine.scheduling_policy   " +
+              joined(schedulers().names()) + "\n  engine.scheduling_policy   " +
               joined(queue_order_catalog().names()) + "\n  engine.allocator           " +
               joined(allocator_catalog().names()) + "\n  cluster.router             " +
               joined(router_catalog().names()) +

@@ -1,4 +1,4 @@
-// kvcast validate --decisions LOG...: is what kvcast decides what the engine decided?
+// kvcast validate: is what kvcast decides what the engine decided, and what it forecasts what was measured?
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>
@@ -6,6 +6,8 @@
 #include <memory>
 
 #include "sim/app/commands.h"
+#include "sim/app/validate_log.h"
+#include "sim/app/validate_measured.h"
 #include "sim/app/vllm_decisions.h"
 #include "sim/sglang/replay_log.h"
 #include "workloads/lines.h"
@@ -61,27 +63,81 @@ void print(const std::string& path, const LogCheck& check) {
   fmt::print("  engine:  {}\n  kvcast:  {}\n", d.expected, d.made);
 }
 
+ExitCode replay(const std::vector<std::string>& logs) {
+  std::size_t equal = 0;
+  for (const std::string& path : logs) {
+    const LogCheck check = check_log(path);
+    print(path, check);
+    if (!check.difference) ++equal;
+  }
+  fmt::print("{} of {} logs equal in every decision\n", equal, logs.size());
+  return equal == logs.size() ? ExitCode::fine : ExitCode::gate_not_met;
+}
+
+void declare_engine_log(CLI::App& app, EngineLogOptions& options) {
+  app.add_option(
+         "--engine-log", options.logs,
+         "Logs of a real engine with header, requests and steps: each is replayed with its own settings")
+      ->type_name("LOG...")
+      ->expected(1, -1);
+  app.add_option("--calibration", options.calibration,
+                 "With --engine-log: the step times, as made by kvcast calibrate steps")
+      ->type_name("FILE");
+  app.add_option("--speed-factor", options.speed_factor,
+                 "Multiplies every step time (default: 1); with --engine-log also auto: the log's "
+                 "single-sequence decode "
+                 "steps over the calibration's")
+      ->type_name("X|auto");
+}
+
+void declare_measured(CLI::App& app, MeasuredOptions& options) {
+  app.add_option("scenario", options.scenario, "Scenario to forecast, a file or a built-in one")->type_name("SCENARIO");
+  app.add_option("--measured", options.measured,
+                 "Result files of vllm bench serve, SGLang bench_serving, GuideLLM, AIPerf, inference-perf or kvcast "
+                 "--requests, or a table of runs")
+      ->type_name("FILE...")
+      ->expected(1, -1);
+  app.add_option("--workloads", options.workloads, "JSON list of the loads of a table of runs")->type_name("FILE");
+  app.add_option("--max-error", options.max_error, "Exit with 1 where an error is larger, in percent")->type_name("PCT");
+  app.add_option("--set", options.settings, "Change a value of the scenario, as path=value (repeatable)")
+      ->type_name("A.B=C")
+      ->expected(1)
+      ->take_all();
+  app.add_option("--seed", options.seed, "Seed of all randomness (default: the scenario's, else 1)")->type_name("N");
+  app.add_option("--json", options.json, "Write the comparison as JSON (-: standard output)")->type_name("FILE");
+  app.add_option("--markdown", options.markdown, "Write the comparison as Markdown")->type_name("FILE");
+  app.add_flag("--quiet", options.quiet, "No table: only the files asked for and the exit code");
+}
+
 }  // namespace
 
 Command add_validate(CLI::App& root) {
   CLI::App* app = root.add_subcommand(
-      "validate", "Compare with a real engine: replay its decision logs, step by step and in closed form");
+      "validate", "Compare with a real engine: its decisions step by step, or its measured latencies and throughput");
   auto logs = std::make_shared<std::vector<std::string>>();
+  auto measured = std::make_shared<MeasuredOptions>();
   app->add_option("--decisions", *logs, "Decision logs of vLLM or SGLang, JSON lines, plain or compressed")
       ->type_name("LOG...")
       ->expected(1, -1);
+  declare_measured(*app, *measured);
+  auto engine = std::make_shared<EngineLogOptions>();
+  declare_engine_log(*app, *engine);
   return {app,
-          [logs] {
-            if (logs->empty())
-              throw InputError("kvcast validate needs --decisions LOG...; see kvcast validate --help");
-            std::size_t equal = 0;
-            for (const std::string& path : *logs) {
-              const LogCheck check = check_log(path);
-              print(path, check);
-              if (!check.difference) ++equal;
+          [logs, measured, engine] {
+            const int kinds = (logs->empty() ? 0 : 1) + (measured->measured.empty() ? 0 : 1) + (engine->logs.empty() ? 0 : 1);
+            if (kinds != 1) {
+              throw InputError(
+                  "kvcast validate needs one of --decisions LOG..., a scenario and --measured FILE..., or --engine-log "
+                  "LOG...; see kvcast validate --help");
             }
-            fmt::print("{} of {} logs equal in every decision\n", equal, logs->size());
-            return equal == logs->size() ? ExitCode::fine : ExitCode::gate_not_met;
+            if (!engine->logs.empty()) return validate_engine_logs(*engine, *measured);
+            if (!engine->calibration.empty())
+              throw InputError("--calibration goes with --engine-log; a scenario has engine.step_time.calibration");
+            if (engine->speed_factor == "auto")
+              throw InputError("--speed-factor auto goes with --engine-log, whose steps it is taken from; give a number");
+            if (!engine->speed_factor.empty())
+              measured->settings.push_back("engine.step_time.speed_factor=" + engine->speed_factor);
+            return logs->empty() ? validate_measured(*measured) : replay(*logs);
           },
           {}};
 }

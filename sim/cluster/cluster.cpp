@@ -72,7 +72,7 @@ class Cluster {
     replicas_[i]->complete();
     // A client knows of its answer in the next whole nanosecond: the engine has gone on by then, on every
     // replica alike.
-    const Instant known = now.floor() + Duration{1};
+    const Instant known = now.floor() + setup_.delay_after + Duration{1};
     for (const RequestId id : replicas_[i]->finished()) {
       --loads_[i].requests;
       source_.finished(id, known);
@@ -89,7 +89,7 @@ class Cluster {
     if (hooks_.progress && (++arrived_ & 0xFFF) == 0) hooks_.progress(arrived_);
     if (!replicas_[i]) return;
     if (!replicas_[i]->enqueue(std::move(request))) {
-      source_.finished(id, at + Duration{1});
+      source_.finished(id, at + setup_.delay_after + Duration{1});
       return;
     }
     ++loads_[i].requests;

@@ -49,6 +49,7 @@ struct ClusterSetup {
   std::uint64_t seed = 1;
   std::optional<Duration> sim_time_max;  // cut-off: what is not done by then is unfinished
   SloLimits slo;
+  Duration delay_after{};  // from a token's step to the client
 };
 
 /// Who watches a run; all optional.

@@ -36,14 +36,14 @@ std::int64_t StepRun::ended_by(FineInstant time) const {
 }
 
 Recorder::Recorder(ReplicaId id, const ClusterSetup& setup, const RunHooks& hooks, Blocks pool)
-    : id_(id), slo_(setup.slo), hooks_(hooks) {
+    : id_(id), slo_(setup.slo), delay_after_(setup.delay_after), hooks_(hooks) {
   record_.timeline.idle.largest_free_blocks = pool.value;
 }
 
 Track Recorder::track_of(Request&& request) const {
   Track track;
   track.id = request.id;
-  track.arrival = request.arrival;
+  track.arrival = request.arrival - request.delay_before;
   track.input = request.input;
   track.output_asked = request.output;
   track.output_limit = request.output_limit;
@@ -55,7 +55,7 @@ Track Recorder::track_of(Request&& request) const {
 
 void Recorder::arrived(const Request& request) {
   ++record_.arrived;
-  record_.first_arrival = std::min(record_.first_arrival, request.arrival);
+  record_.first_arrival = std::min(record_.first_arrival, request.arrival - request.delay_before);
 }
 
 void Recorder::refused(const Request& request, Outcome outcome) {
@@ -65,7 +65,7 @@ void Recorder::refused(const Request& request, Outcome outcome) {
   row.id = request.id;
   row.replica = id_;
   row.outcome = outcome;
-  row.arrival = request.arrival;
+  row.arrival = request.arrival - request.delay_before;
   row.input = request.input;
   row.output_asked = request.output;
   row.output_limit = request.output_limit;
@@ -86,7 +86,7 @@ void Recorder::admitted(Track& track, FineInstant now, Tokens cached) {
 
 void Recorder::token(Track& track, FineInstant at) {
   if (track.first_token == kNever) {
-    track.first_token = at.floor();
+    track.first_token = at.floor() + delay_after_;
     record_.ttft.add(track.first_token - track.arrival);
   } else {
     gaps(at - track.last_token, 1);
@@ -115,7 +115,7 @@ void Recorder::ran(const StepRun& run) {
 }
 
 void Recorder::completed(const Track& track, FineInstant at) {
-  const Instant last_token = at.floor();
+  const Instant last_token = at.floor() + delay_after_;
   const Duration ttft = track.first_token - track.arrival;
   const Duration e2el = last_token - track.arrival;
   Duration tpot{};

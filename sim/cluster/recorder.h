@@ -15,7 +15,7 @@ namespace kvcast {
 /// stays with the engine.
 struct Track {
   RequestId id{};
-  Instant arrival;
+  Instant arrival;  // at the server's door: what users see counts from here
   Tokens input;
   Tokens output;  // made so far
   Tokens output_asked;
@@ -25,8 +25,8 @@ struct Track {
   std::int32_t preemptions = 0;
   std::int32_t priority = 0;
   Instant scheduled = kNever;
-  Instant first_token = kNever;
-  FineInstant last_token;
+  Instant first_token = kNever;  // at the client
+  FineInstant last_token;  // at the engine
   std::unique_ptr<RequestDetails> details;
 };
 
@@ -83,6 +83,7 @@ class Recorder {
 
   ReplicaId id_;
   SloLimits slo_;
+  Duration delay_after_;  // from a step's end to the client
   const RunHooks& hooks_;
   RunRecord record_;
 };

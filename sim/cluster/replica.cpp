@@ -126,12 +126,15 @@ bool Replica::plan_step(FineInstant now) {
     if (!flights_.empty()) return false;  // and, beside one that runs, waits for its output
   }
   const StepShape shape = batch_.step_shape();
-  const std::int64_t repeatable =
-      engine_.path == StepPath::closed_form && scheduler_->repeats() ? batch_.repeatable_steps() : 1;
+  const Blocks moved = batch_.take_moved_blocks();
+  const bool may_repeat =
+      engine_.path == StepPath::closed_form && scheduler_->repeats() && moved == Blocks{0};
+  const std::int64_t repeatable = may_repeat ? batch_.repeatable_steps() : 1;
   StepRecord told;
   if (observer_ != nullptr) record_step(now, told);
   batch_.launch();
   start(now, shape, repeatable);
+  if (moved > Blocks{0}) wait_for_copies(moved);
   if (observer_ != nullptr) {
     told.device_begin = flights_.back().run.begin.floor();
     flights_.back().told.push_back(std::move(told));
@@ -144,7 +147,7 @@ bool Replica::plan_step(FineInstant now) {
 /// made, so many preemptions each mean that it will not stop.
 bool Replica::preempts_for_ever() const {
   constexpr std::int64_t kPreemptionsEach = 64;
-  return preemptions_in_vain_ > kPreemptionsEach * (batch_.running() + batch_.waiting());
+  return preemptions_in_vain_ > kPreemptionsEach * (batch_.running() + batch_.waiting() + batch_.swapped());
 }
 
 /// What the plan itself did: who left the decode group, who was preempted, who was admitted.
@@ -185,6 +188,15 @@ void Replica::start(FineInstant now, const StepShape& shape, std::int64_t repeat
     run.steps = std::min(repeatable, (line.context_max - context) / rows + 1);
   }
   flights_.push_back({run, {}});
+}
+
+/// The step just started begins with moving blocks between the device and host memory.
+void Replica::wait_for_copies(Blocks moved) {
+  const SwapSpace& swap = *engine_.batch.swap;
+  StepRun& run = flights_.back().run;
+  KVCAST_CHECK(run.steps == 1);
+  run.first.time += swap.block_time * moved.value;
+  run.first.hbm_bytes += swap.block_bytes * moved.value;
 }
 
 /// When an output is due or the next plan is.
@@ -352,7 +364,7 @@ void Replica::record_step(FineInstant planned, StepRecord& step) {
   }
   for (const Batch::Preemption& p : batch_.preempted()) step.preempted.push_back(batch_.sequence(p.seq).id);
   step.running = batch_.running();
-  step.waiting = batch_.waiting();
+  step.waiting = batch_.waiting() + batch_.swapped();
   step.free_scheduled = allocator_->free();
 }
 
@@ -374,12 +386,13 @@ std::int64_t Replica::further_steps_planned(FineInstant at) const {
 /// is used.
 void Replica::scrape(FineInstant until) {
   recorder_.scrape(until, [&](FineInstant at) {
+    const std::int64_t waiting = batch_.waiting() + batch_.swapped();
     if (!busy())
-      return TimelinePoint{0, batch_.waiting(), batch_.blocks_used().value, 0,
+      return TimelinePoint{0, waiting, batch_.blocks_used().value, 0,
                            allocator_->largest_free().value};
     const std::int64_t further = further_steps_planned(at);
     batch_.take_blocks(further);
-    return TimelinePoint{batch_.running(), batch_.waiting(), batch_.blocks_used().value,
+    return TimelinePoint{batch_.running(), waiting, batch_.blocks_used().value,
                          batch_.tokens_resident() + further * batch_.group().size(),
                          allocator_->largest_free().value};
   });
@@ -390,9 +403,11 @@ void Replica::scrape(FineInstant until) {
 void Replica::stop(std::optional<FineInstant> cutoff) {
   std::int64_t undelivered = 0;  // steps of the group that were planned and gave no output any more
   if (cutoff && busy()) undelivered = stop_run(*cutoff);
-  if (!busy() && batch_.waiting() > 0 && (batch_.running() == 0 || preempts_for_ever())) {
+  const std::int64_t waiting = batch_.waiting() + batch_.swapped();
+  if (!busy() && waiting > 0 && (batch_.running() == 0 || preempts_for_ever())) {
     record().stuck = true;
-    record().stuck_request = batch_.sequence(batch_.waiting_front()).id;
+    const SeqIndex first = batch_.swapped() > 0 ? batch_.swapped_front() : batch_.waiting_front();
+    record().stuck_request = batch_.sequence(first).id;
   }
   if (batch_.running() == 0) KVCAST_CHECK(allocator_->free() == allocator_->total());
   batch_.for_each([&](SeqIndex seq) {

@@ -45,6 +45,7 @@ class Replica final : public Engine {
   [[nodiscard]] bool plan_step(FineInstant now);
   void note_plan(FineInstant now);
   void start(FineInstant now, const StepShape& shape, std::int64_t repeatable);
+  void wait_for_copies(Blocks moved);
   [[nodiscard]] FineInstant next_event() const;
   void take_output();
   void keep_steps_from(std::int64_t done);

@@ -9,6 +9,7 @@
 
 #include "sim/metrics/metrics.h"
 #include "sim/metrics/record.h"
+#include "sim/metrics/uncertainty.h"
 
 namespace kvcast {
 
@@ -70,6 +71,7 @@ struct Forecast {
   std::vector<std::string> notes;  // warnings that belong next to the verdict
   std::vector<InputHash> inputs;   // in order of path
   std::optional<Price> price;
+  Uncertainty uncertainty;
   std::uint64_t seed = 0;
   std::string version;
   std::string command;   // shown by the HTML report only; empty: not shown

@@ -20,6 +20,7 @@ Batch::Batch(BlockAllocator& allocator, QueueOrder& order, BatchOptions options)
       group_(group_period(allocator), blocks_have_names()) {
   if (options_.speculation != nullptr)
     options_.decode_group = false;  // steps of unlike length have no closed form
+  if (options_.swap) swap_free_ = options_.swap->blocks;
 }
 
 SeqIndex Batch::add(const Sequence& sequence, Tokens end, Content&& content) {
@@ -228,21 +229,59 @@ bool Batch::grow_or_preempt(SeqIndex seq, Tokens n, bool& skip_next) {
 void Batch::preempt(SeqIndex seq) {
   Sequence& s = at(seq);
   KVCAST_CHECK(!link(seq).in_group);
-  allocator_.suspend(s.table);
-  preempted_.push_back({seq, s.computed});
-  s.computed = Tokens{0};
-  if (!options_.keeps_drafts_on_preemption) s.drafts = Tokens{0};
-  ++s.preemptions;
   const auto planned =
       std::find_if(chunks_.begin(), chunks_.end(), [&](const Chunk& c) { return c.seq == seq; });
   if (planned != chunks_.end()) {
     budget_ += planned->n;
     chunks_.erase(planned);
   }
+  ++s.preemptions;
   unlink(seq);
   std::erase(individuals_, seq);
   std::erase(last_steps_, seq);
+  if (options_.swap) return swap_out(seq);
+  allocator_.suspend(s.table);
+  preempted_.push_back({seq, s.computed});
+  s.computed = Tokens{0};
+  if (!options_.keeps_drafts_on_preemption) s.drafts = Tokens{0};
   order_.push_preempted(s, seq);
+}
+
+/// Blocks that hold the sequence's KV.
+Blocks Batch::blocks_of(const Sequence& s) const {
+  return Blocks{ceil_div(s.computed.value, allocator_.block_size().value)};
+}
+
+/// \throws InputError where host memory lacks room, as the engine stops with an error then
+void Batch::swap_out(SeqIndex seq) {
+  Sequence& s = at(seq);
+  KVCAST_CHECK(!options_.asynchronous && s.known - s.computed == Tokens{1});
+  const Blocks blocks = blocks_of(s);
+  if (blocks > swap_free_) {
+    throw InputError(
+        "engine.swap_space_gib: " + std::to_string(options_.swap->blocks.value) +
+            " blocks of host memory are not enough for the sequences that give way; an engine stops with an "
+            "error here: give it more, or preempt by recompute",
+        ExitCode::infeasible);
+  }
+  swap_free_ -= blocks;
+  moved_ += blocks;
+  allocator_.release(s.table);
+  preempted_.push_back({seq, Tokens{0}});
+  swapped_.push_back(seq);
+}
+
+void Batch::swap_in_front() {
+  const SeqIndex seq = swapped_.front();
+  const Blocks blocks = blocks_of(sequence(seq));
+  KVCAST_CHECK(budget_ > Tokens{0} && allocator_.grow(at(seq).table, growth(seq, Tokens{1}, Tokens{0})));
+  swapped_.pop_front();
+  swap_free_ += blocks;
+  moved_ += blocks;
+  at(seq).admitted_no = next_admitted_no_++;
+  link_last(seq);
+  individuals_.push_back(seq);
+  schedule(seq, Tokens{1}, false, Tokens{0});
 }
 
 Tokens Batch::lookup_front() {

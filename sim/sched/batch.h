@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "sim/base/error.h"
@@ -25,6 +27,13 @@ struct Chunk {
   bool admitted;    // entered in this step
 };
 
+/// Host memory that preempted sequences are moved to.
+struct SwapSpace {
+  Blocks blocks;              // that it holds
+  FineDuration block_time{};  // that moving one block takes, either way
+  std::int64_t block_bytes = 0;
+};
+
 struct BatchOptions {
   bool keeps_kv = true;         // false: every step computes everything again
   bool decode_group = true;     // false: every sequence is walked in every step (the step-by-step path)
@@ -32,6 +41,7 @@ struct BatchOptions {
   bool asynchronous = false;    // a step is planned while the one before it runs
   Tokens max_model_len = Tokens::max();
   const Speculation* speculation = nullptr;
+  std::optional<SwapSpace> swap;  // preempted sequences keep their KV there; none: they are computed again
   // What differs between versions of vLLM's v1 scheduler.
   bool windows_wait_for_output =
       true;  // a window frees blocks only up to tokens whose step is over (from 0.32)
@@ -65,6 +75,9 @@ class Batch {
   [[nodiscard]] std::int64_t running() const { return running_; }
   [[nodiscard]] std::int64_t waiting() const { return static_cast<std::int64_t>(order_.size()); }
   [[nodiscard]] SeqIndex waiting_front() const { return order_.front(); }
+  /// Preempted sequences whose KV is in host memory, in order of preemption. They are no part of waiting().
+  [[nodiscard]] std::int64_t swapped() const { return static_cast<std::int64_t>(swapped_.size()); }
+  [[nodiscard]] SeqIndex swapped_front() const { return swapped_.front(); }
   [[nodiscard]] SeqIndex first_running() const { return first_; }
   [[nodiscard]] SeqIndex last_running() const { return last_; }
   [[nodiscard]] SeqIndex next_running(SeqIndex seq) const { return links_[to_index(seq)].next; }
@@ -97,6 +110,9 @@ class Batch {
   [[nodiscard]] bool admit_front(Tokens n, Tokens drafts = Tokens{0}, Tokens ahead = Tokens{0});
   /// The same without a cache, holding room for the longest it may become.
   [[nodiscard]] bool admit_front_reserved(Tokens n);
+  /// Brings the first of the swapped sequences back, behind everybody running, for one token. Its blocks and
+  /// that token's must be free.
+  void swap_in_front();
   /// Takes the head of the queue out, to be put back in front by restore_passed_over().
   void pass_over_front();
   void restore_passed_over();
@@ -144,6 +160,8 @@ class Batch {
   [[nodiscard]] const DecodeGroup& group() const { return group_; }
   [[nodiscard]] const std::vector<Preemption>& preempted() const { return preempted_; }
   [[nodiscard]] const std::vector<Dissolved>& dissolved() const { return dissolved_; }
+  /// Blocks moved to and from host memory since the last call; the next step waits for them.
+  [[nodiscard]] Blocks take_moved_blocks() { return std::exchange(moved_, Blocks{0}); }
   [[nodiscard]] bool step_empty() const { return chunks_.empty() && !group_scheduled_; }
   [[nodiscard]] StepShape step_shape() const;
   [[nodiscard]] Blocks blocks_used() const { return allocator_.total() - allocator_.free(); }
@@ -214,6 +232,8 @@ class Batch {
   void commit_group_until(std::int64_t clock);
   void dissolve_group();
   void preempt(SeqIndex seq);
+  void swap_out(SeqIndex seq);
+  [[nodiscard]] Blocks blocks_of(const Sequence& s) const;
   void enter(SeqIndex seq, Tokens n, Tokens drafts);
   void schedule(SeqIndex seq, Tokens n, bool admitted, Tokens padding_drafts);
   bool launch_chunk(const Chunk& chunk, Flight& flight);
@@ -244,6 +264,9 @@ class Batch {
   std::vector<SeqIndex> last_steps_;  // running, in their last step
   std::vector<BlockTable> held_;      // of ended sequences, to be released
   std::vector<SeqIndex> passed_over_;
+  std::deque<SeqIndex> swapped_;
+  Blocks swap_free_;
+  Blocks moved_;
   std::deque<Flight> flights_;
   std::vector<Flight> spare_flights_;
 

@@ -2,8 +2,11 @@
 // al., SOSP 2023): a step is either whole prompts of newly admitted sequences or one token of everybody
 // running. Prompts come first, so decodes wait as long as prompts fit. Blocks: an admission leaves a
 // watermark free; a decode goes on while one block is free, needed or not (can_append_slots), and otherwise
-// the last one running is recomputed later. A sequence that grew beyond what the watermark leaves is aborted
-// by vLLM; here it blocks the queue and is reported. Preemption by swapping is not modelled.
+// the last one running gives way. It is computed again later, in front of the queue, or its KV moves to host
+// memory (preemption by swap): then nobody is admitted until all who were swapped are back, first out first
+// in, when their blocks leave the watermark free; the step waits for the copies (blocks_to_swap_in and _out).
+// A sequence that grew beyond what the watermark leaves is aborted by vLLM; here it blocks the others and is
+// reported.
 #include <algorithm>
 
 #include "sim/base/config.h"
@@ -25,9 +28,13 @@ class VllmV0 final : public Scheduler {
 
   void plan(Batch& batch) override {
     batch.begin_step(parameters_.max_num_batched_tokens);
-    while (batch.waiting() > 0 && batch.running() < parameters_.max_num_seqs && admit(batch)) {
+    if (batch.swapped() == 0) {
+      while (batch.waiting() > 0 && batch.running() < parameters_.max_num_seqs && admit(batch)) {
+      }
     }
-    if (batch.chunks().empty()) (void)batch.schedule_running({.decodes_first = true, .spare = Blocks{1}});
+    if (!batch.chunks().empty()) return;
+    if (!batch.schedule_running({.decodes_first = true, .spare = Blocks{1}})) return;
+    while (may_swap_in(batch)) batch.swap_in_front();
   }
 
   /// Prompts that the pool less its watermark can never hold are refused (AllocStatus.NEVER).
@@ -45,6 +52,14 @@ class VllmV0 final : public Scheduler {
     if (batch.allocator().needed(head.table, head.known) + watermark_blocks(batch) > batch.allocator().free())
       return false;
     return batch.admit_front(n);
+  }
+
+  [[nodiscard]] bool may_swap_in(const Batch& batch) const {
+    if (batch.swapped() == 0 || batch.running() >= parameters_.max_num_seqs || batch.budget() == Tokens{0})
+      return false;
+    const Sequence& first = batch.sequence(batch.swapped_front());
+    const BlockAllocator& pool = batch.allocator();
+    return pool.needed(first.table, first.known) + watermark_blocks(batch) <= pool.free();
   }
 
   [[nodiscard]] Blocks watermark_blocks(const Batch& batch) const {

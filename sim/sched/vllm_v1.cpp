@@ -47,6 +47,7 @@ class VllmV1 final : public Scheduler {
   /// The long-prefill cap acts only when somebody else is there to profit from it.
   [[nodiscard]] Tokens chunk_cap(const Batch& batch) const {
     const std::int64_t inside = batch.running() + batch.waiting();
+    if (inside == 0) return Tokens::max();  // an asynchronous engine may be asked with nobody left
     if (parameters_.long_prefill_token_threshold == Tokens{0}) return Tokens::max();
     if (inside <= 1 && !parameters_.caps_lone_prefills) return Tokens::max();
     const Tokens fair_share{parameters_.max_num_batched_tokens.value / inside};

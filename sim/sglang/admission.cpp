@@ -40,7 +40,8 @@ PrefillAdder::PrefillAdder(const SglangSettings& settings, Reqs& reqs, KvPool& p
   PythonSum reserved;
   for (const ReqIndex i : setup.running) {
     const Req& req = reqs_[to_index(i)];
-    reserved.add(static_cast<double>(clipped(req.max_new - req.out)) * (req.ignore_eos ? 1.0 : setup.new_token_ratio));
+    reserved.add(static_cast<double>(clipped(req.max_new - req.out)) *
+                 (req.ignore_eos ? 1.0 : setup.new_token_ratio));
   }
   total_offset_ = static_cast<double>(setup.decode_tokens) + reserved.value();
 }
@@ -86,7 +87,8 @@ SglangVerdict PrefillAdder::add(ReqIndex index, const RadixTree::Match& prefix) 
   req.fill = req.length();
   req.there = prefix.tokens;
   RadixTree* tree = pool_.tree();
-  if (tree == nullptr) return req.ignore_eos ? add_with_look_ahead(req, index) : add_within_budget(req, index);
+  if (tree == nullptr)
+    return req.ignore_eos ? add_with_look_ahead(req, index) : add_within_budget(req, index);
   tree->lock(prefix.node);  // a prefix that is needed is no room
   const std::size_t before = admitted_.size();
   const SglangVerdict verdict = add_within_budget(req, index);
@@ -117,11 +119,13 @@ SglangVerdict PrefillAdder::add_within_budget(Req& req, ReqIndex index) {
   return state();
 }
 
-/// With the radix cache off and ignore_eos every end is known, so SGLang looks ahead instead of reserving a share.
+/// With the radix cache off and ignore_eos every end is known, so SGLang looks ahead instead of reserving a
+/// share.
 SglangVerdict PrefillAdder::add_with_look_ahead(Req& req, ReqIndex index) {
   const std::int64_t left = req.fill - req.there;
   const std::int64_t input = pool_.pages(left) + pool_.page();
-  if (static_cast<double>(input) > std::min(static_cast<double>(current()), total())) return SglangVerdict::no_token;
+  if (static_cast<double>(input) > std::min(static_cast<double>(current()), total()))
+    return SglangVerdict::no_token;
   if (outlives_pool(req, input)) return SglangVerdict::no_token;
   req.taken = left;
   const bool cut = chunk_ && left > *chunk_;
@@ -141,7 +145,8 @@ bool PrefillAdder::outlives_pool(const Req& req, std::int64_t input) {
     note_remaining(req, false);
     for (const ReqIndex i : setup_.running) note_remaining(reqs_[to_index(i)], false);
     for (const ReqIndex i : admitted_) note_remaining(reqs_[to_index(i)], false);
-    std::stable_sort(remaining_->begin(), remaining_->end(), [](const Remaining& a, const Remaining& b) { return a.outputs < b.outputs; });
+    std::stable_sort(remaining_->begin(), remaining_->end(),
+                     [](const Remaining& a, const Remaining& b) { return a.outputs < b.outputs; });
   } else {
     note_remaining(req, true);
   }
@@ -150,7 +155,8 @@ bool PrefillAdder::outlives_pool(const Req& req, std::int64_t input) {
   auto together = static_cast<std::int64_t>(remaining_->size());
   for (const Remaining& next : *remaining_) {
     const auto n = static_cast<double>(together--);
-    if (room + static_cast<double>(freed) - next.outputs * n <= static_cast<double>(kLookAheadReserve) * n) return true;
+    if (room + static_cast<double>(freed) - next.outputs * n <= static_cast<double>(kLookAheadReserve) * n)
+      return true;
     freed += next.occupied;
   }
   return false;
@@ -164,7 +170,8 @@ void PrefillAdder::note_remaining(const Req& req, bool sorted) {
   std::vector<Remaining>& all = *remaining_;
   auto place = all.end();
   if (sorted && !all.empty()) {
-    place = std::find_if(all.begin(), all.end(), [&](const Remaining& other) { return outputs <= other.outputs; });
+    place = std::find_if(all.begin(), all.end(),
+                         [&](const Remaining& other) { return outputs <= other.outputs; });
     if (place == all.end()) --place;
   }
   all.insert(place, {outputs, req.length()});

@@ -14,8 +14,9 @@
 
 namespace kvcast::sglang {
 
-/// Contract: one admission pass. add_chunked() and add() set `there` and `taken` of a request that they admit, and add() locks its prefix; slots are
-/// not taken yet. Budgets: total (room for outputs reserved), current (without that), input, chunk.
+/// Contract: one admission pass. add_chunked() and add() set `there` and `taken` of a request that they
+/// admit, and add() locks its prefix; slots are not taken yet. Budgets: total (room for outputs reserved),
+/// current (without that), input, chunk.
 class PrefillAdder {
  public:
   struct Setup {
@@ -26,7 +27,8 @@ class PrefillAdder {
 
   PrefillAdder(const SglangSettings& settings, Reqs& reqs, KvPool& pool, const Setup& setup);
 
-  /// Whether there are slots for the next chunk of the prompt in progress. (Where there are none, SGLang stops with an error; here the chunk waits.)
+  /// Whether there are slots for the next chunk of the prompt in progress. (Where there are none, SGLang
+  /// stops with an error; here the chunk waits.)
   [[nodiscard]] bool fits_chunked(ReqIndex req) const;
   /// The next chunk of the prompt in progress. True: the prompt goes on after it.
   [[nodiscard]] bool add_chunked(ReqIndex req);
@@ -38,7 +40,9 @@ class PrefillAdder {
   [[nodiscard]] const std::vector<ReqIndex>& admitted() const { return admitted_; }
   /// The admitted request whose prompt was cut.
   [[nodiscard]] ReqIndex cut() const { return cut_; }
-  [[nodiscard]] double total() const { return static_cast<double>(pool_.free() + pool_.evictable()) - total_offset_; }
+  [[nodiscard]] double total() const {
+    return static_cast<double>(pool_.free() + pool_.evictable()) - total_offset_;
+  }
   [[nodiscard]] std::int64_t input() const { return input_; }
   [[nodiscard]] std::optional<std::int64_t> chunk() const { return chunk_; }
 
@@ -49,7 +53,9 @@ class PrefillAdder {
   };
 
   [[nodiscard]] std::int64_t current() const { return pool_.free() + pool_.evictable() - current_offset_; }
-  [[nodiscard]] std::int64_t clipped(std::int64_t outputs) const { return std::min(outputs, settings_.clip_max_new_tokens); }
+  [[nodiscard]] std::int64_t clipped(std::int64_t outputs) const {
+    return std::min(outputs, settings_.clip_max_new_tokens);
+  }
   [[nodiscard]] std::int64_t next_chunk(const Req& req) const;
   [[nodiscard]] SglangVerdict state() const;
   [[nodiscard]] SglangVerdict add_within_budget(Req& req, ReqIndex index);

@@ -25,23 +25,28 @@ std::string list(const std::vector<RequestId>& ids) {
 
 const char* name_of(SglangVerdict verdict) {
   switch (verdict) {
-    case SglangVerdict::go_on: return "CONTINUE";
-    case SglangVerdict::no_token: return "NO_TOKEN";
-    case SglangVerdict::other: return "OTHER";
+    case SglangVerdict::go_on:
+      return "CONTINUE";
+    case SglangVerdict::no_token:
+      return "NO_TOKEN";
+    case SglangVerdict::other:
+      return "OTHER";
   }
   return "";
 }
 
 std::string state_text(const SglangState& s) {
-  return fmt::format(R"("w":{},"nt":{},"av":{},"ev":{},"pr":{},"full":{})", s.waiting, rounded(s.new_token_ratio, 6), s.available, s.evictable, s.locked,
-                     s.full ? 1 : 0);
+  return fmt::format(R"("w":{},"nt":{},"av":{},"ev":{},"pr":{},"full":{})", s.waiting,
+                     rounded(s.new_token_ratio, 6), s.available, s.evictable, s.locked, s.full ? 1 : 0);
 }
 
 std::string admission_text(const SglangAdmission& a) {
   std::string stop = "null";
-  if (a.tried) stop = fmt::format(R"([{},"{}"])", a.turned ? static_cast<std::int64_t>(to_number(*a.turned)) : -1, name_of(a.verdict));
-  std::string text = fmt::format(R"("stop":{},"rem":[{},{},{}],)", stop, rounded(a.total_left, 3), a.input_left,
-                                 a.chunk_left ? std::to_string(*a.chunk_left) : "null");
+  if (a.tried)
+    stop = fmt::format(R"([{},"{}"])", a.turned ? static_cast<std::int64_t>(to_number(*a.turned)) : -1,
+                       name_of(a.verdict));
+  std::string text = fmt::format(R"("stop":{},"rem":[{},{},{}],)", stop, rounded(a.total_left, 3),
+                                 a.input_left, a.chunk_left ? std::to_string(*a.chunk_left) : "null");
   if (a.put_behind > 0) text += fmt::format(R"("dp":{},)", a.put_behind);
   return text;
 }
@@ -49,7 +54,8 @@ std::string admission_text(const SglangAdmission& a) {
 std::string chunk_text(const SglangStep& step) {
   std::string text = R"("b":[)";
   for (const SglangChunk& chunk : step.chunks) {
-    text += fmt::format("{}[{},{},{}]", text.back() == '[' ? "" : ",", to_number(chunk.id), chunk.there, chunk.now);
+    text += fmt::format("{}[{},{},{}]", text.back() == '[' ? "" : ",", to_number(chunk.id), chunk.there,
+                        chunk.now);
   }
   text += "],";
   if (step.unfinished) text += fmt::format(R"("ch":{},)", to_number(*step.unfinished));
@@ -57,11 +63,16 @@ std::string chunk_text(const SglangStep& step) {
 }
 
 std::string step_text(const SglangStep& step, const std::string& members) {
-  const char* kind = step.kind == SglangStepKind::prefill ? "p" : step.kind == SglangStepKind::decode ? "d" : "m";
-  std::string text = fmt::format(R"({{"k":"{}","s":{},"at":{},"t":{},"d":{},)", kind, step.number, ns(step.planned), ns(step.start), step.duration.count());
+  const char* kind = step.kind == SglangStepKind::prefill  ? "p"
+                     : step.kind == SglangStepKind::decode ? "d"
+                                                           : "m";
+  std::string text = fmt::format(R"({{"k":"{}","s":{},"at":{},"t":{},"d":{},)", kind, step.number,
+                                 ns(step.planned), ns(step.start), step.duration.count());
   if (step.kind != SglangStepKind::decode) text += chunk_text(step);
   text += members;
-  text += fmt::format(R"("n":{},)", step.kind == SglangStepKind::prefill ? step.decoding_waits : static_cast<std::int64_t>(step.decoding.size()));
+  text += fmt::format(R"("n":{},)", step.kind == SglangStepKind::prefill
+                                        ? step.decoding_waits
+                                        : static_cast<std::int64_t>(step.decoding.size()));
   if (step.kind != SglangStepKind::decode) text += fmt::format(R"("T":{},)", step.tokens);
   text += fmt::format(R"("c":{},)", step.context);
   if (step.kind != SglangStepKind::decode) text += admission_text(step.admission);
@@ -69,13 +80,15 @@ std::string step_text(const SglangStep& step, const std::string& members) {
 }
 
 std::string last_text(const SglangStep& step) {
-  return fmt::format(R"("last":{{"at":{},"t":{},"d":{},"c":{},"w":{},"nt":{},"av":{}}})", ns(step.planned), ns(step.start), step.duration.count(),
-                     step.context, step.state.waiting, rounded(step.state.new_token_ratio, 6), step.state.available);
+  return fmt::format(R"("last":{{"at":{},"t":{},"d":{},"c":{},"w":{},"nt":{},"av":{}}})", ns(step.planned),
+                     ns(step.start), step.duration.count(), step.context, step.state.waiting,
+                     rounded(step.state.new_token_ratio, 6), step.state.available);
 }
 
 bool one_line(const SglangStep& a, const SglangStep& b) {
-  return a.kind == SglangStepKind::decode && b.kind == SglangStepKind::decode && a.state.evictable == b.state.evictable &&
-         a.state.locked == b.state.locked && a.state.full == b.state.full;
+  return a.kind == SglangStepKind::decode && b.kind == SglangStepKind::decode &&
+         a.state.evictable == b.state.evictable && a.state.locked == b.state.locked &&
+         a.state.full == b.state.full;
 }
 
 }  // namespace
@@ -89,7 +102,9 @@ std::string SglangDecisionLines::member_changes(const std::vector<RequestId>& no
   };
   const std::vector<RequestId> before = sorted(members_);
   const std::vector<RequestId> after = sorted(now);
-  const auto in = [](const std::vector<RequestId>& ids, RequestId id) { return std::binary_search(ids.begin(), ids.end(), id); };
+  const auto in = [](const std::vector<RequestId>& ids, RequestId id) {
+    return std::binary_search(ids.begin(), ids.end(), id);
+  };
   std::vector<RequestId> kept, joined, left;
   for (const RequestId id : members_) (in(after, id) ? kept : left).push_back(id);
   for (const RequestId id : now) {
@@ -106,7 +121,8 @@ std::string SglangDecisionLines::member_changes(const std::vector<RequestId>& no
 
 void SglangDecisionLines::add(const SglangStep& first, const SglangStep& last, std::int64_t steps) {
   steps_ += steps;
-  const std::string members = first.kind == SglangStepKind::prefill ? std::string{} : member_changes(first.decoding);
+  const std::string members =
+      first.kind == SglangStepKind::prefill ? std::string{} : member_changes(first.decoding);
   if (pending_ && members.empty() && !idle_ && one_line(pending_->last, first)) {
     pending_->last = last;
     pending_->steps += steps;
@@ -128,21 +144,25 @@ void SglangDecisionLines::flush() {
     sink_(text + "}");
     pending_.reset();
   }
-  if (idle_) sink_(fmt::format(R"({{"k":"i","t":{},"av":{},"ev":{}}})", ns(idle_->at), idle_->available, idle_->evictable));
+  if (idle_)
+    sink_(fmt::format(R"({{"k":"i","t":{},"av":{},"ev":{}}})", ns(idle_->at), idle_->available,
+                      idle_->evictable));
   idle_.reset();
 }
 
 void SglangDecisionLines::on_retraction(const SglangRetraction& r) {
   flush();
-  sink_(fmt::format(R"({{"k":"r","at":{},"ret":{},"abort":{},"nt":{},"av":[{},{}]}})", ns(r.at), list(r.retracted), list(r.aborted),
-                    rounded(r.new_token_ratio, 6), r.available_before, r.available_after));
+  sink_(fmt::format(R"({{"k":"r","at":{},"ret":{},"abort":{},"nt":{},"av":[{},{}]}})", ns(r.at),
+                    list(r.retracted), list(r.aborted), rounded(r.new_token_ratio, 6), r.available_before,
+                    r.available_after));
 }
 
 void SglangDecisionLines::on_result(const SglangResult& result) {
   flush();
   std::string text = fmt::format(R"({{"k":"f","t":{},"s":{},"fin":[)", ns(result.at), result.step);
   for (const SglangFinish& f : result.finished) {
-    text += fmt::format("{}[{},{},{},{}]", text.back() == '[' ? "" : ",", to_number(f.id), f.output, f.cached, f.held);
+    text += fmt::format("{}[{},{},{},{}]", text.back() == '[' ? "" : ",", to_number(f.id), f.output, f.cached,
+                        f.held);
   }
   sink_(text + "]}");
 }
@@ -157,7 +177,8 @@ void SglangDecisionLines::end() {
   idle_.reset();
   flush();
   if (!last) return;
-  sink_(fmt::format(R"({{"k":"end","t":{},"steps":{},"av":{},"ev":{},"pr":{}}})", ns(last->at), steps_, last->available, last->evictable, last->locked));
+  sink_(fmt::format(R"({{"k":"end","t":{},"steps":{},"av":{},"ev":{},"pr":{}}})", ns(last->at), steps_,
+                    last->available, last->evictable, last->locked));
 }
 
 }  // namespace kvcast

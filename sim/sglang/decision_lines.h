@@ -1,4 +1,5 @@
-/// Writes what an SGLang engine decides as JSON lines, one a decision, in the form of SGLang's own decision logs.
+/// Writes what an SGLang engine decides as JSON lines, one a decision, in the form of SGLang's own decision
+/// logs.
 #pragma once
 
 #include <functional>
@@ -10,8 +11,8 @@
 
 namespace kvcast {
 
-/// Contract: lines reach the sink in order. Equal decode steps are one line ("N" and "last"), so a line may come a few decisions late; end() brings the
-/// rest. The engine's last idle moment is the line "end".
+/// Contract: lines reach the sink in order. Equal decode steps are one line ("N" and "last"), so a line may
+/// come a few decisions late; end() brings the rest. The engine's last idle moment is the line "end".
 class SglangDecisionLines final : public SglangObserver {
  public:
   using Sink = std::function<void(std::string line)>;

@@ -1,4 +1,5 @@
-// Runs of decode steps in closed form: as long as nobody joins, leaves or ends and slots are free, a step differs from the last by one token a request.
+// Runs of decode steps in closed form: as long as nobody joins, leaves or ends and slots are free, a step
+// differs from the last by one token a request.
 #include <algorithm>
 
 #include "sim/base/error.h"
@@ -8,7 +9,8 @@ namespace kvcast::sglang {
 namespace {
 
 /// Requests of a batch by their slots used in the page that they write to.
-std::vector<std::int64_t> fill_of_pages(const Reqs& reqs, const std::vector<ReqIndex>& batch, std::int64_t page) {
+std::vector<std::int64_t> fill_of_pages(const Reqs& reqs, const std::vector<ReqIndex>& batch,
+                                        std::int64_t page) {
   std::vector<std::int64_t> count(static_cast<std::size_t>(page), 0);
   for (const ReqIndex i : batch) ++count[static_cast<std::size_t>(reqs[to_index(i)].kv % page)];
   return count;
@@ -28,7 +30,8 @@ std::int64_t Scheduler::repeats(const PlannedStep& step, std::int64_t most) cons
   const auto batch = static_cast<std::int64_t>(running_.size());
   const std::int64_t page = pool_.page();
   if (page == 1) return std::min(most, pool_.free() / batch);
-  // Every request begins a page once in `page` steps. A step evicts when less than a page a request is free, if anything can be evicted.
+  // Every request begins a page once in `page` steps. A step evicts when less than a page a request is free,
+  // if anything can be evicted.
   const std::vector<std::int64_t> fill = fill_of_pages(reqs_, running_, page);
   const bool evicts = pool_.evictable() > 0;
   std::int64_t free = pool_.free();

@@ -15,12 +15,14 @@
 
 namespace kvcast::sglang {
 
-/// Contract: in the normal loop a step is planned when the one before has ended and been processed. In the overlap loop step n + 1 is planned when step n
-/// starts: the result of step n - 1 is in then, that of step n is not. So up to two steps are in flight, the first of them may be a run, and the next
-/// event is the end of the first.
+/// Contract: in the normal loop a step is planned when the one before has ended and been processed. In the
+/// overlap loop step n + 1 is planned when step n starts: the result of step n - 1 is in then, that of step n
+/// is not. So up to two steps are in flight, the first of them may be a run, and the next event is the end of
+/// the first.
 class SglangEngine final : public Engine {
  public:
-  SglangEngine(ReplicaId id, const ClusterSetup& setup, const StepTimer& timer, const RunHooks& hooks, const SglangSettings& settings);
+  SglangEngine(ReplicaId id, const ClusterSetup& setup, const StepTimer& timer, const RunHooks& hooks,
+               const SglangSettings& settings);
 
   [[nodiscard]] bool enqueue(Request&& request) override;
   [[nodiscard]] std::optional<FineInstant> plan(FineInstant now) override;
@@ -75,6 +77,7 @@ class SglangEngine final : public Engine {
   std::int64_t max_req_len_;
   const StepTimer& timer_;
   StepObserver* steps_;
+  SglangObserver* observer_;
   Scheduler scheduler_;
   Recorder recorder_;
   std::vector<Truth> truths_;  // by ReqIndex

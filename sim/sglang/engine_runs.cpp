@@ -17,11 +17,13 @@ void SglangEngine::begin_run() {
   run_.tokens_each = static_cast<std::int64_t>(step.decoding.size());
   for (const PlannedChunk& chunk : step.chunks) run_.tokens_each += chunk.now;
   if (path_ == StepPath::step_by_step || step.kind != SglangStepKind::decode) return;
-  const bool second_alike = back_ && back_->step.kind == SglangStepKind::decode && back_->step.decoding == step.decoding;
+  const bool second_alike =
+      back_ && back_->step.kind == SglangStepKind::decode && back_->step.decoding == step.decoding;
   if (settings_.overlap_schedule && !second_alike) return;
   const std::int64_t rows = run_.tokens_each;
   const DecodeLine line = timer_.decode(rows, step.decode_context);
-  const std::int64_t on_line = (line.context_max - step.decode_context) / rows;  // of the last step planned, too
+  const std::int64_t on_line =
+      (line.context_max - step.decode_context) / rows;  // of the last step planned, too
   const std::int64_t more = scheduler_.repeats(last_planned().step, std::min(results_alike(), on_line) - 1);
   if (more <= 0) return;
   run_.steps += more;
@@ -30,7 +32,8 @@ void SglangEngine::begin_run() {
   run_.growth.flop = line.per_context_token.flop * rows;
 }
 
-/// Results from the front's on until one in which somebody ends, or, where the overlap loop knows of an end by length, until the one before it.
+/// Results from the front's on until one in which somebody ends, or, where the overlap loop knows of an end
+/// by length, until the one before it.
 std::int64_t SglangEngine::results_alike() const {
   std::int64_t results = std::numeric_limits<std::int64_t>::max();
   for (const ReqIndex i : front_->step.decoding) {
@@ -42,7 +45,8 @@ std::int64_t SglangEngine::results_alike() const {
   return results;
 }
 
-/// The first `results` results of the run, all but its last, and the plans of as many steps that followed from them.
+/// The first `results` results of the run, all but its last, and the plans of as many steps that followed
+/// from them.
 void SglangEngine::take_run(std::int64_t results) {
   if (results <= 0) return;
   record_even_gaps(results);
@@ -50,7 +54,8 @@ void SglangEngine::take_run(std::int64_t results) {
   tell_run(planned, results);
   note_blocks();
   const auto cost_at = [&](std::int64_t i) {
-    return StepCost{run_.first.time + run_.growth.time * i, run_.first.hbm_bytes + run_.growth.hbm_bytes * i, run_.first.flop + run_.growth.flop * i};
+    return StepCost{run_.first.time + run_.growth.time * i, run_.first.hbm_bytes + run_.growth.hbm_bytes * i,
+                    run_.first.flop + run_.growth.flop * i};
   };
   if (back_) {
     front_->step.number += results;
@@ -76,17 +81,18 @@ void SglangEngine::tell_run(Flight& planned, std::int64_t more) {
     step.duration = (run_.begin + run_.elapsed(i + ahead + 1)).floor() - step.start;
     return step;
   };
-  if (settings_.observer == nullptr) {
+  if (observer_ == nullptr) {
     scheduler_.advance(planned.step, more);
     return;
   }
   scheduler_.advance(planned.step, 1);
   const SglangStep first = step_at(1);
   scheduler_.advance(planned.step, more - 1);
-  settings_.observer->on_decode_run(first, step_at(more), more);
+  observer_->on_decode_run(first, step_at(more), more);
 }
 
-/// Tokens of the run's first `results` results: the first closes the gap since each request's last token, every further one lasts a step.
+/// Tokens of the run's first `results` results: the first closes the gap since each request's last token,
+/// every further one lasts a step.
 void SglangEngine::record_even_gaps(std::int64_t results) {
   const FineInstant first_end = run_.begin + run_.elapsed(1);
   StepRun part = run_;

@@ -36,9 +36,12 @@ std::int64_t KvPool::decode_need(const Reqs& reqs, std::span<const ReqIndex> bat
   return begins * page_;
 }
 
-bool KvPool::fits_decode(const Reqs& reqs, std::span<const ReqIndex> batch) { return make_room(decode_need(reqs, batch)); }
+bool KvPool::fits_decode(const Reqs& reqs, std::span<const ReqIndex> batch) {
+  return make_room(decode_need(reqs, batch));
+}
 
-bool KvPool::fits_decode_after(const Reqs& reqs, std::span<const ReqIndex> batch, std::span<const ReqIndex> ending) {
+bool KvPool::fits_decode_after(const Reqs& reqs, std::span<const ReqIndex> batch,
+                               std::span<const ReqIndex> ending) {
   std::int64_t room = free_;
   for (const ReqIndex i : ending) {
     const Req& req = reqs[to_index(i)];

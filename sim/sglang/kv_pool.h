@@ -10,7 +10,8 @@
 
 namespace kvcast::sglang {
 
-/// Contract: free + evictable + locked + what requests hold for themselves = total, in tokens, at every moment; slots move in whole pages.
+/// Contract: free + evictable + locked + what requests hold for themselves = total, in tokens, at every
+/// moment; slots move in whole pages.
 class KvPool {
  public:
   /// \param tree none: the radix cache is off
@@ -35,12 +36,14 @@ class KvPool {
   /// Room that a decode step of these requests needs; evicts for it.
   [[nodiscard]] bool fits_decode(const Reqs& reqs, std::span<const ReqIndex> batch);
   /// Whether it would fit, once `ending` have given back all that they hold.
-  [[nodiscard]] bool fits_decode_after(const Reqs& reqs, std::span<const ReqIndex> batch, std::span<const ReqIndex> ending);
+  [[nodiscard]] bool fits_decode_after(const Reqs& reqs, std::span<const ReqIndex> batch,
+                                       std::span<const ReqIndex> ending);
   /// Slots for one more token each, after fits_decode().
   void grow_decode(Reqs& reqs, std::span<const ReqIndex> batch);
   /// Inserts the first n tokens and moves the lock to where they end.
   void insert_unfinished(Req& req, std::int64_t n);
-  /// Inserts prompt and outputs, then the prompt alone, and gives back all that is left. Returns the tokens that are the tree's now.
+  /// Inserts prompt and outputs, then the prompt alone, and gives back all that is left. Returns the tokens
+  /// that are the tree's now.
   std::int64_t insert_finished(Req& req);
   /// Gives back what the request holds for itself; inserts nothing.
   void release(Req& req);

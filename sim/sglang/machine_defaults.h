@@ -11,7 +11,7 @@ struct SglangMachine {
   std::int64_t pipeline_parallel_size = 1;
   bool prefill_graphs = true;  // CUDA graphs of prefill chunks
   bool mla = false;
-  bool deepep = false;         // expert parallelism over DeepEP
+  bool deepep = false;  // expert parallelism over DeepEP
 };
 
 /// Prompt tokens a prefill step takes at most, by GPU memory.
@@ -29,6 +29,7 @@ struct SglangMachine {
 [[nodiscard]] double sglang_mem_fraction_static(const SglangMachine& machine, std::int64_t prefill_tokens);
 
 /// max_running_requests from the pool; `wanted` > 0 is what the user set.
-[[nodiscard]] std::int64_t sglang_max_running_requests(std::int64_t pool_tokens, std::int64_t context_len, std::int64_t wanted = 0);
+[[nodiscard]] std::int64_t sglang_max_running_requests(std::int64_t pool_tokens, std::int64_t context_len,
+                                                       std::int64_t wanted = 0);
 
 }  // namespace kvcast

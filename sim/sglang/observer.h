@@ -11,7 +11,8 @@ namespace kvcast {
 
 enum class SglangStepKind : std::uint8_t { prefill, decode, mixed };
 
-/// Verdict of the admission: about a candidate that was turned down, or about going on after one that was admitted.
+/// Verdict of the admission: about a candidate that was turned down, or about going on after one that was
+/// admitted.
 enum class SglangVerdict : std::uint8_t { go_on, no_token, other };
 
 /// State of the engine after a step's allocation, tokens.
@@ -48,13 +49,13 @@ struct SglangStep {
   Instant planned;
   Instant start;
   Duration duration{};
-  std::vector<SglangChunk> chunks;       // prefill, mixed: in batch order
-  std::optional<RequestId> unfinished;   // whose prompt goes on after this step
-  std::vector<RequestId> decoding;       // decode, mixed: in batch order
-  std::int64_t decoding_waits = 0;       // prefill: decoding requests that wait meanwhile
-  std::int64_t tokens = 0;               // new ones
-  std::int64_t context = 0;              // lengths after the step, summed
-  SglangAdmission admission;             // prefill, mixed
+  std::vector<SglangChunk> chunks;      // prefill, mixed: in batch order
+  std::optional<RequestId> unfinished;  // whose prompt goes on after this step
+  std::vector<RequestId> decoding;      // decode, mixed: in batch order
+  std::int64_t decoding_waits = 0;      // prefill: decoding requests that wait meanwhile
+  std::int64_t tokens = 0;              // new ones
+  std::int64_t context = 0;             // lengths after the step, summed
+  SglangAdmission admission;            // prefill, mixed
   SglangState state;
 };
 
@@ -87,8 +88,8 @@ struct SglangIdle {
   std::int64_t locked = 0;
 };
 
-/// Contract: in the order in which things happen. A run of equal decode steps may be told at once: `run` of them, of which `step` is the first and
-/// `last` the last (its members are the first's).
+/// Contract: in the order in which things happen. A run of equal decode steps may be told at once: `run` of
+/// them, of which `step` is the first and `last` the last (its members are the first's).
 class SglangObserver {
  public:
   virtual ~SglangObserver() = default;

@@ -9,12 +9,14 @@ namespace kvcast {
 
 const Catalog<SglangPolicy>& sglang_policy_catalog() {
   static const Catalog<SglangPolicy> catalog(
-      "schedule_policy", {
-                             {"fcfs", "first come, first served (SGLang's default)", SglangPolicy::fcfs},
-                             {"lof", "longest max_new_tokens first", SglangPolicy::lof},
-                             {"lpm", "longest cached prefix first; above 128 waiting as they came", SglangPolicy::lpm},
-                             {"dfs-weight", "depth first through the radix tree, heaviest subtree first", SglangPolicy::dfs_weight},
-                         });
+      "schedule_policy",
+      {
+          {"fcfs", "first come, first served (SGLang's default)", SglangPolicy::fcfs},
+          {"lof", "longest max_new_tokens first", SglangPolicy::lof},
+          {"lpm", "longest cached prefix first; above 128 waiting as they came", SglangPolicy::lpm},
+          {"dfs-weight", "depth first through the radix tree, heaviest subtree first",
+           SglangPolicy::dfs_weight},
+      });
   return catalog;
 }
 
@@ -29,12 +31,14 @@ NewTokenRatio NewTokenRatio::of(double schedule_conservativeness) {
 namespace sglang {
 namespace {
 
-/// Of the passes that do not match the queue, one in so many does it for the queue's head, so that LRU keeps these prefixes.
+/// Of the passes that do not match the queue, one in so many does it for the queue's head, so that LRU keeps
+/// these prefixes.
 constexpr std::int64_t kRefreshEvery = 32;
 constexpr std::size_t kRefreshed = 128;
 
 SglangPolicy policy_of(const SglangSettings& settings) {
-  const bool by_tree = settings.schedule_policy == SglangPolicy::lpm || settings.schedule_policy == SglangPolicy::dfs_weight;
+  const bool by_tree =
+      settings.schedule_policy == SglangPolicy::lpm || settings.schedule_policy == SglangPolicy::dfs_weight;
   return by_tree && settings.disable_radix_cache ? SglangPolicy::fcfs : settings.schedule_policy;
 }
 
@@ -106,12 +110,13 @@ void WaitingQueue::sort_by_prefix(const Reqs& reqs) {
 
 void WaitingQueue::sort_by_output(const Reqs& reqs) {
   if (!std::exchange(appended_, false)) return;
-  std::stable_sort(queue_.begin(), queue_.end(),
-                   [&](ReqIndex a, ReqIndex b) { return reqs[to_index(a)].max_new > reqs[to_index(b)].max_new; });
+  std::stable_sort(queue_.begin(), queue_.end(), [&](ReqIndex a, ReqIndex b) {
+    return reqs[to_index(a)].max_new > reqs[to_index(b)].max_new;
+  });
 }
 
-/// Depth first; of a node's children the one with the most waiting requests in its subtree first, ties in order of creation; requests that end in a
-/// node after those in its subtrees.
+/// Depth first; of a node's children the one with the most waiting requests in its subtree first, ties in
+/// order of creation; requests that end in a node after those in its subtrees.
 void WaitingQueue::sort_by_subtree_weight(const Reqs& reqs, const RadixTree& tree) {
   struct Subtree {
     std::int64_t weight = 0;

@@ -21,7 +21,9 @@ class WaitingQueue {
   [[nodiscard]] ReqIndex operator[](std::size_t i) const { return queue_[i]; }
   /// Orders the queue for one admission pass. Returns the requests put behind by the in-batch prefix rule.
   [[nodiscard]] std::int64_t sort(Reqs& reqs, KvPool& pool);
-  void drop_front(std::size_t n) { queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(n)); }
+  void drop_front(std::size_t n) {
+    queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(n));
+  }
 
  private:
   [[nodiscard]] std::int64_t match_all(Reqs& reqs, RadixTree& tree);

@@ -26,9 +26,11 @@ struct EvictedNode {
 
 /// Contract: UnifiedRadixCache of SGLang 0.5.23 for plain attention.
 /// - Keys are cut down to whole pages. A match or an insertion that ends inside a node splits it there.
-/// - A match stamps every node of its path (the deepest newest), an insertion every node that it passes and the new leaf; a split stamps its lower
+/// - A match stamps every node of its path (the deepest newest), an insertion every node that it passes and
+/// the new leaf; a split stamps its lower
 ///   part too. The upper part of a split inherits birth, hits, priority and locks.
-/// - Locks count up to the root. Eviction takes whole unlocked leaves, smallest rank first, and then their parents once these are such leaves.
+/// - Locks count up to the root. Eviction takes whole unlocked leaves, smallest rank first, and then their
+/// parents once these are such leaves.
 /// - evictable() + locked() = tokens in the tree.
 class RadixTree {
  public:
@@ -44,7 +46,8 @@ class RadixTree {
   RadixTree(std::int64_t page, EvictionPolicy policy);
 
   [[nodiscard]] Match match(const TokenKey& key);
-  /// \param own tokens of the key that the same request has inserted before: nodes that end within them get no hit
+  /// \param own tokens of the key that the same request has inserted before: nodes that end within them get
+  /// no hit
   Insertion insert(const TokenKey& key, std::int64_t priority, std::int64_t own);
   void lock(NodeIndex node);
   void unlock(NodeIndex node);

@@ -65,7 +65,8 @@ void LogComparison::differ(std::string field, std::string made) {
   }
   difference.field = std::move(field);
   difference.made = std::move(made);
-  for (std::size_t i = next_ - std::min(next_, kContextLines); i < next_; ++i) difference.context.push_back(*log_.decisions[i].text);
+  for (std::size_t i = next_ - std::min(next_, kContextLines); i < next_; ++i)
+    difference.context.push_back(*log_.decisions[i].text);
   difference_ = std::move(difference);
 }
 
@@ -86,7 +87,8 @@ void LogComparison::end() {
 
 }  // namespace sglang
 
-DecisionReplay replay_sglang_log(const std::vector<std::string>& lines, const std::string& name, StepPath path) {
+DecisionReplay replay_sglang_log(const std::vector<std::string>& lines, const std::string& name,
+                                 StepPath path) {
   const sglang::LogFile log = sglang::read_log(lines, name);
   const auto text = [&](const char* key) { return sglang::field<std::string>(log, 1, log.header, key); };
   if (text("engine") != "sglang") sglang::bad_log(name, 1, "\"engine\" must be \"sglang\"");

@@ -10,25 +10,32 @@ namespace {
 
 constexpr std::int64_t kTokensMax = std::int64_t{1} << 30;
 
-/// Contract: does for each line what SGLang does with a sequence at that point, and makes the line again. Of a line only the kind, the sequence and, for an
-/// eviction, the tokens wanted are input: SGLang matches a prompt without its last token, locks what it found, takes slots for the rest in whole pages,
-/// inserts the prompt after the prefill, then prompt and outputs, then the prompt once more where it ends on an earlier page; or drops what it holds.
+/// Contract: does for each line what SGLang does with a sequence at that point, and makes the line again. Of
+/// a line only the kind, the sequence and, for an eviction, the tokens wanted are input: SGLang matches a
+/// prompt without its last token, locks what it found, takes slots for the rest in whole pages, inserts the
+/// prompt after the prefill, then prompt and outputs, then the prompt once more where it ends on an earlier
+/// page; or drops what it holds.
 class RadixReplay {
  public:
-  explicit RadixReplay(const LogFile& log) : log_(log), tree_(make_tree(log)), available_(number(log.header, 1, "pool_tokens")) {
+  explicit RadixReplay(const LogFile& log)
+      : log_(log), tree_(make_tree(log)), available_(number(log.header, 1, "pool_tokens")) {
     const auto base = field<std::uint64_t>(log, 1, log.header, "output_segment_base");
     for (const LogLine& line : log.requests) {
       Sequence s;
       s.id = std::ssize(sequences_);
-      if (number(line.json, line.number, "i") != s.id) bad_log(log.name, line.number, "\"i\" must count up from 0");
-      for (const auto& [segment, length] : field<std::vector<std::pair<std::uint64_t, std::int64_t>>>(log, line.number, line.json, "p")) {
-        if (length < 1 || length > kTokensMax) bad_log(log.name, line.number, "\"p\": lengths must be between 1 and 2^30");
+      if (number(line.json, line.number, "i") != s.id)
+        bad_log(log.name, line.number, "\"i\" must count up from 0");
+      for (const auto& [segment, length] :
+           field<std::vector<std::pair<std::uint64_t, std::int64_t>>>(log, line.number, line.json, "p")) {
+        if (length < 1 || length > kTokensMax)
+          bad_log(log.name, line.number, "\"p\": lengths must be between 1 and 2^30");
         s.content.append({segment, 0, length});
       }
       s.prompt = s.content.length();
       if (s.prompt < 1) bad_log(log.name, line.number, "\"p\": the prompt must have a token");
       const std::int64_t outputs = number(line.json, line.number, "o");
-      if (outputs < 1 || outputs > kTokensMax) bad_log(log.name, line.number, "\"o\" must be between 1 and 2^30");
+      if (outputs < 1 || outputs > kTokensMax)
+        bad_log(log.name, line.number, "\"o\" must be between 1 and 2^30");
       s.content.append({base + sequences_.size(), 0, outputs});
       s.priority = number(line.json, line.number, "pr");
       sequences_.push_back(std::move(s));
@@ -48,7 +55,8 @@ class RadixReplay {
     } else {
       const bool by_holder = kind == "unlock" || kind == "alloc" || kind == "drop";
       const std::int64_t id = number(line.json, line.number, by_holder ? "h" : "q");
-      if (id < 0 || id >= std::ssize(sequences_)) bad_log(log_.name, line.number, "there is no such sequence");
+      if (id < 0 || id >= std::ssize(sequences_))
+        bad_log(log_.name, line.number, "there is no such sequence");
       act(kind, made, sequences_[static_cast<std::size_t>(id)], line);
     }
     made["ev"] = tree_.evictable();
@@ -80,10 +88,13 @@ class RadixReplay {
     }
     const auto page = field<std::int64_t>(log, 1, log.header, "page_size");
     if (page < 1) bad_log(log.name, 1, "\"page_size\" must be at least 1");
-    return RadixTree(page, eviction_catalog().find(policy, log.name + ":1: radix_eviction_policy").make(tlru));
+    return RadixTree(page,
+                     eviction_catalog().find(policy, log.name + ":1: radix_eviction_policy").make(tlru));
   }
 
-  [[nodiscard]] std::int64_t number(const Json& json, std::int64_t line, const char* key) const { return field<std::int64_t>(log_, line, json, key); }
+  [[nodiscard]] std::int64_t number(const Json& json, std::int64_t line, const char* key) const {
+    return field<std::int64_t>(log_, line, json, key);
+  }
   [[nodiscard]] std::int64_t whole(std::int64_t tokens) const { return tokens - tokens % tree_.page(); }
 
   void act(const std::string& kind, Json& made, Sequence& s, const LogLine& line) {
@@ -148,7 +159,9 @@ class RadixReplay {
 
   void evict(Json& made, std::int64_t n) {
     Json out = Json::array();
-    const std::int64_t got = tree_.evict(n, [&](const EvictedNode& node) { out.push_back({node.insertion, node.from, node.to}); });
+    const std::int64_t got = tree_.evict(n, [&](const EvictedNode& node) {
+      out.push_back({node.insertion, node.from, node.to});
+    });
     available_ += got;
     made["n"] = n;
     made["got"] = got;

@@ -18,17 +18,23 @@ class LogClock final : public StepTimer {
  public:
   explicit LogClock(const LogFile& log) {
     const Json clock = field<Json>(log, 1, log.header, "clock");
-    if (field<std::string>(log, 1, clock, "unit") != "ns") bad_log(log.name, 1, "the clock's unit must be ns");
+    if (field<std::string>(log, 1, clock, "unit") != "ns")
+      bad_log(log.name, 1, "the clock's unit must be ns");
     base_ = field<std::int64_t>(log, 1, clock, "base");
     per_token_ = field<std::int64_t>(log, 1, clock, "per_token");
     per_context_token_ = field<std::int64_t>(log, 1, clock, "per_context_token");
-    const auto within = [](std::int64_t value, std::int64_t least, std::int64_t most) { return value >= least && value <= most; };
-    if (!within(base_, 1, 1'000'000'000) || !within(per_token_, 0, 1'000'000) || !within(per_context_token_, 0, 1000)) {
-      bad_log(log.name, 1, "the clock needs a base of 1 to 1e9 ns, at most 1e6 ns a token and 1000 ns a context token");
+    const auto within = [](std::int64_t value, std::int64_t least, std::int64_t most) {
+      return value >= least && value <= most;
+    };
+    if (!within(base_, 1, 1'000'000'000) || !within(per_token_, 0, 1'000'000) ||
+        !within(per_context_token_, 0, 1000)) {
+      bad_log(log.name, 1,
+              "the clock needs a base of 1 to 1e9 ns, at most 1e6 ns a token and 1000 ns a context token");
     }
   }
   [[nodiscard]] StepCost step(const StepShape& shape) const override {
-    return cost(base_ + per_token_ * shape.tokens + per_context_token_ * (shape.decode_context + shape.prefill_context));
+    return cost(base_ + per_token_ * shape.tokens +
+                per_context_token_ * (shape.decode_context + shape.prefill_context));
   }
   [[nodiscard]] DecodeLine decode(std::int64_t seqs, std::int64_t /*context*/) const override {
     DecodeLine line;
@@ -58,18 +64,22 @@ class LogSource final : public RequestSource {
   [[nodiscard]] Request take() override {
     Request request;
     request.arrival = last_ = *next_arrival();
-    if (number("i") != static_cast<std::int64_t>(next_)) bad_log(log_.name, line().number, "\"i\" must count up from 0");
+    if (number("i") != static_cast<std::int64_t>(next_))
+      bad_log(log_.name, line().number, "\"i\" must count up from 0");
     request.id = static_cast<RequestId>(next_);
     request.output = Tokens{number("o")};
     request.output_limit = Tokens{number("m")};
     request.details = std::make_unique<RequestDetails>();
-    for (const auto& [segment, length] : field<std::vector<std::pair<std::uint64_t, std::int64_t>>>(log_, line().number, line().json, "p")) {
-      if (length < 1 || length > kTokensMax) bad_log(log_.name, line().number, "\"p\": lengths must be between 1 and 2^30");
+    for (const auto& [segment, length] :
+         field<std::vector<std::pair<std::uint64_t, std::int64_t>>>(log_, line().number, line().json, "p")) {
+      if (length < 1 || length > kTokensMax)
+        bad_log(log_.name, line().number, "\"p\": lengths must be between 1 and 2^30");
       request.details->content.push_back({segment, Tokens{length}});
       request.input += Tokens{length};
     }
     for (const Tokens tokens : {request.input, request.output, request.output_limit}) {
-      if (tokens < Tokens{1} || tokens > Tokens{kTokensMax}) bad_log(log_.name, line().number, "prompt, \"o\" and \"m\" must be between 1 and 2^30");
+      if (tokens < Tokens{1} || tokens > Tokens{kTokensMax})
+        bad_log(log_.name, line().number, "prompt, \"o\" and \"m\" must be between 1 and 2^30");
     }
     ++next_;
     return request;
@@ -77,7 +87,9 @@ class LogSource final : public RequestSource {
 
  private:
   [[nodiscard]] const LogLine& line() const { return log_.requests[next_]; }
-  [[nodiscard]] std::int64_t number(const char* key) const { return field<std::int64_t>(log_, line().number, line().json, key); }
+  [[nodiscard]] std::int64_t number(const char* key) const {
+    return field<std::int64_t>(log_, line().number, line().json, key);
+  }
 
   const LogFile& log_;
   std::size_t next_ = 0;
@@ -95,7 +107,8 @@ class Header {
   }
   [[nodiscard]] std::int64_t at_least(std::int64_t least, const char* key) const {
     const auto value = get<std::int64_t>(key);
-    if (value < least) bad_log(log_.name, 1, std::string("\"") + key + "\" must be at least " + std::to_string(least));
+    if (value < least)
+      bad_log(log_.name, 1, std::string("\"") + key + "\" must be at least " + std::to_string(least));
     return value;
   }
   void need(bool holds, const char* what) const {
@@ -105,7 +118,9 @@ class Header {
   [[nodiscard]] NewTokenRatio new_token_ratio() const {
     const NewTokenRatio ratio = NewTokenRatio::of(get<double>("schedule_conservativeness"));
     const Json written = get<Json>("new_token_ratio");
-    const auto differs = [&](const char* key, double value) { return std::abs(field<double>(log_, 1, written, key) - value) > 1e-12; };
+    const auto differs = [&](const char* key, double value) {
+      return std::abs(field<double>(log_, 1, written, key) - value) > 1e-12;
+    };
     need(!differs("init", ratio.start) && !differs("min", ratio.floor) && !differs("decay", ratio.decay),
          "\"new_token_ratio\" does not follow from \"schedule_conservativeness\"");
     return ratio;
@@ -113,7 +128,8 @@ class Header {
 
   [[nodiscard]] SglangSettings settings() const {
     SglangSettings s;
-    s.schedule_policy = sglang_policy_catalog().find(get<std::string>("schedule_policy"), log_.name + ":1").make;
+    s.schedule_policy =
+        sglang_policy_catalog().find(get<std::string>("schedule_policy"), log_.name + ":1").make;
     s.new_token_ratio = new_token_ratio();
     const auto chunk = get<std::int64_t>("chunked_prefill_size");
     need(chunk == -1 || chunk >= 1, "\"chunked_prefill_size\" must be at least 1, or -1");
@@ -147,8 +163,10 @@ class Header {
     need(pool % page == 0, "\"pool_tokens\" must be a multiple of \"page_size\"");
     engine.pool = {Blocks{pool / page}, Tokens{page}};
     engine.max_model_len = Tokens{at_least(2, "context_len")};
-    need(get<std::int64_t>("max_req_len") == std::min(engine.max_model_len.value, pool) - 1, "\"max_req_len\" must be min(context_len, pool_tokens) - 1");
-    need(get<std::int64_t>("requests") == std::ssize(log_.requests), "\"requests\" differs from the number of requests in the log");
+    need(get<std::int64_t>("max_req_len") == std::min(engine.max_model_len.value, pool) - 1,
+         "\"max_req_len\" must be min(context_len, pool_tokens) - 1");
+    need(get<std::int64_t>("requests") == std::ssize(log_.requests),
+         "\"requests\" differs from the number of requests in the log");
     return engine;
   }
 
@@ -158,7 +176,9 @@ class Header {
 
 class OneReplica final : public Router {
  public:
-  [[nodiscard]] ReplicaId pick(const Request& /*request*/, std::span<const ReplicaLoad> /*loads*/) override { return ReplicaId{0}; }
+  [[nodiscard]] ReplicaId pick(const Request& /*request*/, std::span<const ReplicaLoad> /*loads*/) override {
+    return ReplicaId{0};
+  }
   [[nodiscard]] bool reads_loads() const override { return false; }
 };
 
@@ -169,7 +189,7 @@ void replay_scheduler(const LogFile& log, StepPath path, DecisionReplay& result)
   LogComparison comparison(log);
   SglangDecisionLines lines([&](const std::string& line) { comparison.add(Json::parse(line)); });
   SglangSettings settings = header.settings();
-  settings.observer = &lines;
+  settings.observer = [&](ReplicaId) { return &lines; };
   ClusterSetup setup;
   setup.engine = header.engine();
   setup.engine.make = make_sglang_engine(std::move(settings));
@@ -177,7 +197,8 @@ void replay_scheduler(const LogFile& log, StepPath path, DecisionReplay& result)
   setup.router = [](std::uint64_t) { return std::make_unique<OneReplica>(); };
   const LogClock clock(log);
   const RunHooks none;
-  static_cast<void>(run(setup, [&] { return std::make_unique<LogSource>(log); }, clock, none));
+  static_cast<void>(run(
+      setup, [&] { return std::make_unique<LogSource>(log); }, clock, none));
   lines.end();
   comparison.end();
   result.decisions = comparison.compared();

@@ -1,4 +1,5 @@
-/// One request inside the engine, as SGLang's Req: what its scheduler may see. The truth about its output stays with the engine.
+/// One request inside the engine, as SGLang's Req: what its scheduler may see. The truth about its output
+/// stays with the engine.
 #pragma once
 
 #include <cstdint>
@@ -17,13 +18,13 @@ constexpr std::size_t to_index(ReqIndex req) { return static_cast<std::size_t>(r
 struct Req {
   RequestId id{};
   std::uint64_t salt = 0;
-  TokenSequence content;     // prompt, then outputs
+  TokenSequence content;  // prompt, then outputs
   std::int64_t priority = 0;
   std::int64_t prompt = 0;
   std::int64_t max_new = 0;  // clipped
   std::int64_t out = 0;      // outputs whose step has been processed
   bool ignore_eos = false;
-  bool refused = false;      // too long: passes the queue as one token and leaves nothing
+  bool refused = false;  // too long: passes the queue as one token and leaves nothing
 
   // Its KV: kv tokens have a slot, the first `shared` of them are the tree's.
   std::int64_t kv = 0;

@@ -10,13 +10,18 @@ namespace {
 
 std::optional<RadixTree> make_tree(const SglangSettings& settings, std::int64_t page) {
   if (settings.disable_radix_cache) return std::nullopt;
-  return RadixTree(page, eviction_catalog().find(settings.radix_eviction_policy, "radix_eviction_policy").make(settings.tlru));
+  return RadixTree(
+      page,
+      eviction_catalog().find(settings.radix_eviction_policy, "radix_eviction_policy").make(settings.tlru));
 }
 
 }  // namespace
 
 Scheduler::Scheduler(const SglangSettings& settings, std::int64_t pool_tokens, std::int64_t page)
-    : settings_(settings), pool_(pool_tokens, page, make_tree(settings, page)), waiting_(settings_), ratio_(settings.new_token_ratio.start) {
+    : settings_(settings),
+      pool_(pool_tokens, page, make_tree(settings, page)),
+      waiting_(settings_),
+      ratio_(settings.new_token_ratio.start) {
   KVCAST_CHECK(!settings.enable_mixed_chunk || settings.chunked_prefill_size);
 }
 
@@ -91,7 +96,8 @@ void Scheduler::drop_finished() {
 std::optional<PlannedStep> Scheduler::plan_prefill() {
   if (!would_admit()) return std::nullopt;
   const auto running = static_cast<std::int64_t>(running_.size());
-  const std::int64_t rows = std::min(settings_.max_running_requests - running, settings_.max_running_requests - rows_);
+  const std::int64_t rows =
+      std::min(settings_.max_running_requests - running, settings_.max_running_requests - rows_);
   if (rows <= 0 && chunked_ == kNoReq) {
     full_ = true;
     return std::nullopt;
@@ -99,7 +105,9 @@ std::optional<PlannedStep> Scheduler::plan_prefill() {
   SglangAdmission admission;
   admission.put_behind = waiting_.sort(reqs_, pool_);
   PrefillAdder adder(settings_, reqs_, pool_,
-                     {.running = running_, .new_token_ratio = ratio_, .decode_tokens = settings_.enable_mixed_chunk ? running : 0});
+                     {.running = running_,
+                      .new_token_ratio = ratio_,
+                      .decode_tokens = settings_.enable_mixed_chunk ? running : 0});
   if (chunked_ != kNoReq) {
     if (!adder.fits_chunked(chunked_)) return std::nullopt;
     if (!adder.add_chunked(chunked_)) chunked_ = kNoReq;
@@ -208,7 +216,8 @@ std::optional<PlannedStep> Scheduler::plan_decode() {
   if (pool_.fits_decode(reqs_, running_)) {
     ratio_ = std::max(ratio_ - settings_.new_token_ratio.decay, settings_.new_token_ratio.floor);
   } else if (pool_.fits_decode_after(reqs_, running_, ending)) {
-    full_ = false;  // their memory comes back with the result in flight: sit one round out rather than send anybody back
+    full_ = false;  // their memory comes back with the result in flight: sit one round out rather than send
+                    // anybody back
     return std::nullopt;
   } else {
     retract();
@@ -221,7 +230,8 @@ std::optional<PlannedStep> Scheduler::plan_decode() {
   return step;
 }
 
-/// Sends requests back to the queue until a step of the rest fits: fewest outputs first, then the longest prompt.
+/// Sends requests back to the queue until a step of the rest fits: fewest outputs first, then the longest
+/// prompt.
 void Scheduler::retract() {
   Retraction& r = retraction_.emplace();
   r.available_before = pool_.free();
@@ -245,7 +255,8 @@ void Scheduler::retract() {
     const ReqIndex index = drop_last(r.retracted);
     at(index).retracted = true;
     at(index).listed = false;
-    static_cast<void>(pool_.make_room(settings_.retract_decode_steps * static_cast<std::int64_t>(running_.size())));
+    static_cast<void>(
+        pool_.make_room(settings_.retract_decode_steps * static_cast<std::int64_t>(running_.size())));
     fits = pool_.fits_decode(reqs_, running_);
   }
   if (!fits && !pool_.fits_decode(reqs_, running_)) {

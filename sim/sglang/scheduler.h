@@ -43,7 +43,8 @@ struct Retraction {
   std::int64_t dropped = 0;  // tokens whose KV is lost
 };
 
-/// Contract: plan() is called when the results up to processed() are in; at most one step before the planned one is still in flight.
+/// Contract: plan() is called when the results up to processed() are in; at most one step before the planned
+/// one is still in flight.
 class Scheduler {
  public:
   Scheduler(const SglangSettings& settings, std::int64_t pool_tokens, std::int64_t page);
@@ -56,18 +57,20 @@ class Scheduler {
   /// Nothing ran and nothing is in flight.
   void idle() { ratio_ = settings_.new_token_ratio.start; }
 
-  // The result of a step, in this order: process(), then for each of its requests in batch order token(), then end() of those that ended.
+  // The result of a step, in this order: process(), then for each of its requests in batch order token(),
+  // then end() of those that ended.
   void process(const PlannedStep& step) { processed_ = step.number; }
   /// Whether the step made a token for the request (not: it had ended, or was sent back).
   [[nodiscard]] bool token(ReqIndex req);
   /// The request goes on after its prefill: others may share it now.
   void insert_unfinished(ReqIndex req);
-  /// Returns what of it is in the tree. Its number may be given to another request once no step in flight knows it.
+  /// Returns what of it is in the tree. Its number may be given to another request once no step in flight
+  /// knows it.
   SglangFinish end(ReqIndex req);
 
   // Runs of decode steps.
-  /// Steps after `step`, up to most, that would be planned with the same requests and without a look at queue, tree or retraction, as long as nobody
-  /// ends or arrives.
+  /// Steps after `step`, up to most, that would be planned with the same requests and without a look at
+  /// queue, tree or retraction, as long as nobody ends or arrives.
   [[nodiscard]] std::int64_t repeats(const PlannedStep& step, std::int64_t most) const;
   /// Plans n more steps like `step`, the last one planned, and processes as many results before it.
   void advance(PlannedStep& step, std::int64_t n);

@@ -20,7 +20,8 @@ enum class SglangPolicy : std::uint8_t { fcfs, lof, lpm, dfs_weight };
 /// fcfs, lof, lpm, dfs-weight.
 [[nodiscard]] const Catalog<SglangPolicy>& sglang_policy_catalog();
 
-/// How much of a running request's remaining output is reserved. Falls by `decay` a decode step, rises with a retraction, starts over when idle.
+/// How much of a running request's remaining output is reserved. Falls by `decay` a decode step, rises with a
+/// retraction, starts over when idle.
 struct NewTokenRatio {
   double start = 0.7;
   double floor = 0.098;
@@ -51,9 +52,11 @@ struct SglangSettings {
   std::int64_t lpm_fallback_waiting = 128;
   std::int64_t retract_decode_steps = 20;
 
-  /// The segment of the tokens that a request generates, so that later prompts may contain them. Needed where prompts have content.
+  /// The segment of the tokens that a request generates, so that later prompts may contain them. Needed where
+  /// prompts have content.
   std::function<std::uint64_t(const Request&)> output_segment;
-  SglangObserver* observer = nullptr;  // one engine's only
+  /// Who is told of the decisions of each replica's engine; none, or null for a replica: nobody.
+  std::function<SglangObserver*(ReplicaId)> observer;
 };
 
 }  // namespace kvcast

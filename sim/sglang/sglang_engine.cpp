@@ -9,9 +9,11 @@
 namespace kvcast {
 
 EngineMaker make_sglang_engine(SglangSettings settings) {
-  static_cast<void>(sglang::eviction_catalog().find(settings.radix_eviction_policy, "engine.radix_eviction_policy"));
+  static_cast<void>(
+      sglang::eviction_catalog().find(settings.radix_eviction_policy, "engine.radix_eviction_policy"));
   if (settings.enable_mixed_chunk && !settings.chunked_prefill_size) {
-    throw InputError("engine.enable_mixed_chunk: needs chunked prefill (set engine.chunked_prefill_size to more than 0)");
+    throw InputError(
+        "engine.enable_mixed_chunk: needs chunked prefill (set engine.chunked_prefill_size to more than 0)");
   }
   return [settings](ReplicaId id, const ClusterSetup& setup, const StepTimer& timer, const RunHooks& hooks) {
     return std::make_unique<sglang::SglangEngine>(id, setup, timer, hooks, settings);
@@ -30,17 +32,21 @@ constexpr std::uint64_t kPrivate = std::uint64_t{1} << 63;
 /// The end-of-sequence token: one token, the same for everybody.
 constexpr TokenRun kEndOfSequence{std::numeric_limits<std::uint64_t>::max(), 0, 1};
 
-std::int64_t pool_tokens(const EngineSetup& engine) { return engine.pool.blocks.value * engine.pool.block_size.value; }
+std::int64_t pool_tokens(const EngineSetup& engine) {
+  return engine.pool.blocks.value * engine.pool.block_size.value;
+}
 
 }  // namespace
 
-SglangEngine::SglangEngine(ReplicaId id, const ClusterSetup& setup, const StepTimer& timer, const RunHooks& hooks, const SglangSettings& settings)
+SglangEngine::SglangEngine(ReplicaId id, const ClusterSetup& setup, const StepTimer& timer,
+                           const RunHooks& hooks, const SglangSettings& settings)
     : id_(id),
       settings_(settings),
       path_(setup.engine.path),
       max_req_len_(std::min(setup.engine.max_model_len.value, pool_tokens(setup.engine)) - 1),
       timer_(timer),
       steps_(hooks.steps),
+      observer_(settings.observer ? settings.observer(id) : nullptr),
       scheduler_(settings_, pool_tokens(setup.engine), setup.engine.pool.block_size.value),
       recorder_(id, setup, hooks, setup.engine.pool.blocks) {
   KVCAST_CHECK(steps_ == nullptr || path_ == StepPath::step_by_step);
@@ -62,7 +68,8 @@ bool SglangEngine::enqueue(Request&& request) {
   return true;
 }
 
-/// Clips max_new_tokens as SGLang does at the door; a prompt that is too long becomes one token that ends at once.
+/// Clips max_new_tokens as SGLang does at the door; a prompt that is too long becomes one token that ends at
+/// once.
 Req SglangEngine::make_req(const Request& request, std::int64_t& end) const {
   Req req;
   req.id = request.id;
@@ -71,8 +78,9 @@ Req SglangEngine::make_req(const Request& request, std::int64_t& end) const {
   req.ignore_eos = settings_.ignore_eos;
   const std::int64_t limit = request.output_limit > Tokens{0} ? request.output_limit.value : kNoLimit;
   const KvPool& pool = scheduler_.pool();
-  req.max_new = std::max<std::int64_t>(
-      0, std::min({limit, max_req_len_ - req.prompt - 1, pool.total() - pool.pages(req.prompt) - pool.page() - 1}));
+  req.max_new =
+      std::max<std::int64_t>(0, std::min({limit, max_req_len_ - req.prompt - 1,
+                                          pool.total() - pool.pages(req.prompt) - pool.page() - 1}));
   end = std::max<std::int64_t>(1, std::min(request.output.value, req.max_new));
   const bool known = request.details != nullptr && !request.details->content.empty();
   req.salt = known ? request.tenant : kPrivate | to_number(request.id);
@@ -82,7 +90,8 @@ Req SglangEngine::make_req(const Request& request, std::int64_t& end) const {
     req.salt = kPrivate | to_number(request.id);
     req.content.append({0, 0, 1});
   } else if (known) {
-    for (const PromptSegment& segment : request.details->content) req.content.append({segment.segment, 0, segment.length.value});
+    for (const PromptSegment& segment : request.details->content)
+      req.content.append({segment.segment, 0, segment.length.value});
   } else {
     req.content.append({0, 0, req.prompt});
   }
@@ -102,12 +111,13 @@ std::optional<FineInstant> SglangEngine::plan(FineInstant now) {
   for (;;) {
     const bool in_flight = front_.has_value();
     const bool planned = plan_one(now);
-    if (in_flight || (planned && !settings_.overlap_schedule)) break;  // the next moment is the end of the front
-    if (planned) continue;                                             // the overlap loop plans a second one at once
+    if (in_flight || (planned && !settings_.overlap_schedule))
+      break;                // the next moment is the end of the front
+    if (planned) continue;  // the overlap loop plans a second one at once
     scheduler_.idle();
-    if (settings_.observer != nullptr) {
+    if (observer_ != nullptr) {
       const SglangState state = scheduler_.state();
-      settings_.observer->on_idle({now.floor(), state.available, state.evictable, state.locked});
+      observer_->on_idle({now.floor(), state.available, state.evictable, state.locked});
     }
     if (idled || scheduler_.waiting().empty()) return std::nullopt;
     idled = true;
@@ -138,13 +148,13 @@ void SglangEngine::note_retraction(FineInstant now) {
     aborted_.push_back(truth(i).track.id);
   }
   retracted_ = ids(r->retracted);
-  if (settings_.observer == nullptr) return;
-  settings_.observer->on_retraction({.at = now.floor(),
-                                     .retracted = retracted_,
-                                     .aborted = ids(r->aborted),
-                                     .new_token_ratio = scheduler_.state().new_token_ratio,
-                                     .available_before = r->available_before,
-                                     .available_after = r->available_after});
+  if (observer_ == nullptr) return;
+  observer_->on_retraction({.at = now.floor(),
+                            .retracted = retracted_,
+                            .aborted = ids(r->aborted),
+                            .new_token_ratio = scheduler_.state().new_token_ratio,
+                            .available_before = r->available_before,
+                            .available_after = r->available_after});
 }
 
 StepCost SglangEngine::cost_of(const PlannedStep& step) const {
@@ -170,10 +180,11 @@ void SglangEngine::launch(PlannedStep&& step, FineInstant now) {
   flight.begin = front_ ? std::max(now, front_->end()) : now;
   flight.cost = cost_of(flight.step);
   for (const PlannedChunk& chunk : flight.step.chunks) {
-    if (!scheduler_.reqs()[to_index(chunk.req)].refused) recorder_.admitted(truth(chunk.req).track, now, Tokens{chunk.there});
+    if (!scheduler_.reqs()[to_index(chunk.req)].refused)
+      recorder_.admitted(truth(chunk.req).track, now, Tokens{chunk.there});
   }
   if (steps_ != nullptr) flight.record = recorded(flight);
-  if (settings_.observer != nullptr) settings_.observer->on_step(told(flight));
+  if (observer_ != nullptr) observer_->on_step(told(flight));
   (front_ ? back_ : front_) = std::move(flight);
 }
 
@@ -210,7 +221,7 @@ void SglangEngine::process_front() {
     if (chunk.req != step.unfinished) give_tokens({&chunk.req, 1}, true, end, result);
   }
   give_tokens(step.decoding, false, end, result);
-  if (settings_.observer != nullptr && !result.finished.empty()) settings_.observer->on_result(result);
+  if (observer_ != nullptr && !result.finished.empty()) observer_->on_result(result);
   if (steps_ != nullptr) {
     front_->record.finished = finished_;
     front_->record.free_updated = Blocks{scheduler_.pool().free() / scheduler_.pool().page()};
@@ -218,7 +229,8 @@ void SglangEngine::process_front() {
   }
 }
 
-void SglangEngine::give_tokens(std::span<const ReqIndex> batch, bool prefill, FineInstant end, SglangResult& result) {
+void SglangEngine::give_tokens(std::span<const ReqIndex> batch, bool prefill, FineInstant end,
+                               SglangResult& result) {
   // Gaps of one length go to the recorder together.
   Int128 gap = 0;
   std::int64_t alike = 0;
@@ -268,7 +280,8 @@ void SglangEngine::scrape(FineInstant until) {
   recorder_.scrape(until, [&](FineInstant at) { return point(at); });
 }
 
-/// What a scrape sees: blocks that requests need (cached ones that may go count as free), distinct tokens whose KV they hold.
+/// What a scrape sees: blocks that requests need (cached ones that may go count as free), distinct tokens
+/// whose KV they hold.
 TimelinePoint SglangEngine::point(FineInstant at) const {
   const KvPool& pool = scheduler_.pool();
   TimelinePoint point;
@@ -290,7 +303,8 @@ void SglangEngine::stop(std::optional<FineInstant> cutoff) {
     if (const std::int64_t ended = run_.ended_by(*cutoff); ended > 0) {
       scrape(run_.begin + run_.elapsed(ended));
       const bool next_planned = run_.begin + run_.elapsed(ended) < *cutoff;
-      const std::int64_t taken = scheduler_.tokens_taken(last_planned().step, next_planned ? ended : ended - 1);
+      const std::int64_t taken =
+          scheduler_.tokens_taken(last_planned().step, next_planned ? ended : ended - 1);
       recorder_.blocks_used(blocks_used() + Blocks{taken / scheduler_.pool().page()});
       run_.steps = ended;
       recorder_.ran(run_);

@@ -21,7 +21,8 @@ void TokenSequence::append(const TokenRun& run) {
   if (run.length == 0) return;
   KVCAST_CHECK(run.length > 0 && run.start >= 0);
   length_ += run.length;
-  if (!runs_.empty() && runs_.back().segment == run.segment && runs_.back().start + runs_.back().length == run.start) {
+  if (!runs_.empty() && runs_.back().segment == run.segment &&
+      runs_.back().start + runs_.back().length == run.start) {
     runs_.back().length += run.length;
     return;
   }

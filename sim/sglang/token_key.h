@@ -1,5 +1,5 @@
-/// Token sequences as runs of (segment, start, length): a prompt of 12,000 tokens costs a few runs. Two tokens are equal exactly when segment and
-/// position are.
+/// Token sequences as runs of (segment, start, length): a prompt of 12,000 tokens costs a few runs. Two
+/// tokens are equal exactly when segment and position are.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,8 @@ struct TokenRun {
   friend bool operator==(const TokenRun&, const TokenRun&) = default;
 };
 
-/// The first `length` tokens of some runs. The salt keeps keys of different tenants apart, as SGLang's extra_key does.
+/// The first `length` tokens of some runs. The salt keeps keys of different tenants apart, as SGLang's
+/// extra_key does.
 struct TokenKey {
   std::span<const TokenRun> runs;
   std::int64_t length = 0;

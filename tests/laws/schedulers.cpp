@@ -20,6 +20,7 @@ struct Inside {
   std::int64_t known = 0;  // prompt and outputs
   std::int64_t computed = 0;
   bool running = false;
+  bool swapped = false;  // its KV is in host memory
 };
 
 /// Calls `law(step, inside)` for each step of random runs of a scheduler, `inside` by request before the step
@@ -42,13 +43,16 @@ void for_each_step(const std::string& scheduler, int runs, Law law) {
         inside[to_number(request.id)].known = request.input.value;
       for (const StepRecord& step : watcher.steps) {
         for (const RequestId id : step.preempted) {
-          inside[to_number(id)].running = false;
-          inside[to_number(id)].computed = 0;
+          Inside& s = inside[to_number(id)];
+          s.running = false;
+          s.swapped = random.setup.engine.batch.swap.has_value();
+          if (!s.swapped) s.computed = 0;
         }
         law(random, step, inside);
         for (const StepRecord::Entry& entry : step.scheduled) {
           Inside& s = inside[to_number(entry.id)];
           s.running = true;
+          s.swapped = false;
           s.computed = entry.computed + entry.n;
           if (s.computed >= s.known) ++s.known;
         }
@@ -91,11 +95,37 @@ BOOST_AUTO_TEST_CASE(vllm_v0_never_mixes_prompts_and_decodes) {
     for (const auto& [id, s] : inside) {
       const bool scheduled = std::any_of(step.scheduled.begin(), step.scheduled.end(),
                                          [&](const auto& entry) { return to_number(entry.id) == id; });
-      BOOST_REQUIRE(scheduled == s.running);
+      BOOST_REQUIRE(scheduled == s.running || (scheduled && s.swapped));
     }
   });
   BOOST_TEST(prompts > 1000);
   BOOST_TEST(decodes > 1000);
+}
+
+/// Preemption by swap: nothing is computed twice, nobody enters before all who were swapped are back, they come
+/// back in the order in which they left, and a step in which somebody left brings nobody back.
+BOOST_AUTO_TEST_CASE(vllm_v0_swaps_first_out_first_in) {
+  std::int64_t returned = 0;
+  std::vector<std::uint64_t> away;
+  const test::RandomRun* last = nullptr;
+  for_each_step("vllm-v0", 600, [&](const test::RandomRun& random, const StepRecord& step, auto& inside) {
+    if (&random != last || step.index == 0) away.clear();
+    last = &random;
+    if (!random.setup.engine.batch.swap) return;
+    for (const RequestId id : step.preempted) away.push_back(to_number(id));
+    for (const StepRecord::Entry& entry : step.scheduled) {
+      const std::uint64_t id = to_number(entry.id);
+      if (entry.admitted) BOOST_REQUIRE(away.empty());
+      BOOST_REQUIRE_EQUAL(entry.computed, inside.at(id).computed);
+      if (!inside.at(id).swapped) continue;
+      BOOST_REQUIRE(step.preempted.empty());
+      BOOST_REQUIRE_EQUAL(away.front(), id);
+      away.erase(away.begin());
+      ++returned;
+    }
+    BOOST_REQUIRE_LE(std::ssize(away), step.waiting);
+  });
+  BOOST_TEST(returned > 300);
 }
 
 BOOST_AUTO_TEST_CASE(sarathi_never_delays_a_decode_nor_exceeds_its_budget) {

@@ -1,6 +1,7 @@
-// What must hold in every simulation of SGLang's engine, whatever its settings. A failure names the seed; KVCAST_LAW_SEED=seed KVCAST_LAW_RUNS=1 repeats it.
-#include <boost/test/unit_test.hpp>
+// What must hold in every simulation of SGLang's engine, whatever its settings. A failure names the seed;
+// KVCAST_LAW_SEED=seed KVCAST_LAW_RUNS=1 repeats it.
 #include <fmt/format.h>
+#include <boost/test/unit_test.hpp>
 
 #include <queue>
 
@@ -118,7 +119,8 @@ SglangRun random_run(std::uint64_t seed) {
   SglangRun run;
   SglangSettings& s = run.settings;
   const std::int64_t page = any_of<std::int64_t>(random, {1, 1, 2, 16, 64});
-  s.schedule_policy = sglang_policy_catalog().find(any_of(random, sglang_policy_catalog().names()), "law").make;
+  s.schedule_policy =
+      sglang_policy_catalog().find(any_of(random, sglang_policy_catalog().names()), "law").make;
   s.new_token_ratio = NewTokenRatio::of(any_of<double>(random, {0.0, 0.0, 0.1, 0.3, 1.0, 3.0}));
   s.chunked_prefill_size = page * any_of<std::int64_t>(random, {1, 2, 8, 100});
   s.enable_mixed_chunk = random.uniform() < 0.3;
@@ -137,7 +139,8 @@ SglangRun random_run(std::uint64_t seed) {
   const double rate = any_of<double>(random, {0.5, 5, 40, 400});
   run.asked = random_requests(random, random.integer(1, 130), rate);
   run.clients = random.uniform() < 0.25 ? random.integer(1, 40) : 0;
-  const std::int64_t pool = any_of<std::int64_t>(random, {150, 600, 1500, 4000, 60000}) + random.integer(0, 50);
+  const std::int64_t pool =
+      any_of<std::int64_t>(random, {150, 600, 1500, 4000, 60000}) + random.integer(0, 50);
   run.setup.engine.pool = {Blocks{ceil_div(pool, page)}, Tokens{page}};
   run.setup.engine.max_model_len = Tokens{any_of<std::int64_t>(random, {400, 2000, 131072})};
   Config cluster = Config::empty("law");
@@ -148,12 +151,15 @@ SglangRun random_run(std::uint64_t seed) {
   if (random.uniform() < 0.25) run.setup.sim_time_max = Duration{random.integer(1, 20'000'000'000)};
   run.setup.slo.ttft_ns = random.integer(1'000'000, 3'000'000'000);
   const std::int64_t base = random.integer(1, 20'000'000) << kFineBits;
-  run.timer = std::make_unique<test::KneeTimer>(base + random.integer(0, 1 << 20), random.integer(0, 40'000'000'000), random.integer(0, 3'000'000'000),
-                                                random.integer(0, 5000));
-  run.text = fmt::format("seed {}: page {}, pool {}, x{} {}, {} requests at {}/s, clients {}, overlap {}, radix {} {}, chunk {}, mixed {}, ignore_eos {}", seed,
-                         page, run.setup.engine.pool.blocks.value * page, run.setup.replicas, router, run.asked.size(), rate, run.clients,
-                         s.overlap_schedule, !s.disable_radix_cache, s.radix_eviction_policy, s.chunked_prefill_size.value_or(-1), s.enable_mixed_chunk,
-                         s.ignore_eos);
+  run.timer =
+      std::make_unique<test::KneeTimer>(base + random.integer(0, 1 << 20), random.integer(0, 40'000'000'000),
+                                        random.integer(0, 3'000'000'000), random.integer(0, 5000));
+  run.text = fmt::format(
+      "seed {}: page {}, pool {}, x{} {}, {} requests at {}/s, clients {}, overlap {}, radix {} {}, chunk "
+      "{}, mixed {}, ignore_eos {}",
+      seed, page, run.setup.engine.pool.blocks.value * page, run.setup.replicas, router, run.asked.size(),
+      rate, run.clients, s.overlap_schedule, !s.disable_radix_cache, s.radix_eviction_policy,
+      s.chunked_prefill_size.value_or(-1), s.enable_mixed_chunk, s.ignore_eos);
   return run;
 }
 
@@ -168,13 +174,15 @@ Seen watch(SglangRun& random, StepPath path, bool steps = false) {
   Seen seen;
   SglangDecisionLines lines([&](std::string line) { seen.lines.push_back(std::move(line)); });
   SglangSettings settings = random.settings;
-  if (random.setup.replicas == 1) settings.observer = &lines;
+  if (random.setup.replicas == 1) settings.observer = [&](ReplicaId) { return &lines; };
   random.setup.engine.make = make_sglang_engine(settings);
   random.setup.engine.path = path;
   RunHooks hooks;
   hooks.requests = &seen.watcher;
   if (steps) hooks.steps = &seen.watcher;
-  seen.record = run(random.setup, [&] { return std::make_unique<AskedSource>(random.asked, random.clients); }, *random.timer, hooks);
+  seen.record = run(
+      random.setup, [&] { return std::make_unique<AskedSource>(random.asked, random.clients); },
+      *random.timer, hooks);
   // A cut-off in the middle of a run leaves its last steps untold; the record has them.
   if (!random.setup.sim_time_max) lines.end();
   seen.steps_in_runs = lines.steps_in_runs();
@@ -199,10 +207,12 @@ BOOST_AUTO_TEST_CASE(closed_form_equals_step_by_step) {
     const Seen stepped = watch(random, StepPath::step_by_step);
     BOOST_REQUIRE_EQUAL(text_of(closed.record), text_of(stepped.record));
     BOOST_REQUIRE_EQUAL(closed.watcher.rows.size(), stepped.watcher.rows.size());
-    for (const auto& [id, row] : closed.watcher.rows) BOOST_REQUIRE_EQUAL(text_of(row), text_of(stepped.watcher.rows.at(id)));
+    for (const auto& [id, row] : closed.watcher.rows)
+      BOOST_REQUIRE_EQUAL(text_of(row), text_of(stepped.watcher.rows.at(id)));
     if (!random.setup.sim_time_max) {
       BOOST_REQUIRE_EQUAL(closed.lines.size(), stepped.lines.size());
-      for (std::size_t i = 0; i < closed.lines.size(); ++i) BOOST_REQUIRE_EQUAL(closed.lines[i], stepped.lines[i]);
+      for (std::size_t i = 0; i < closed.lines.size(); ++i)
+        BOOST_REQUIRE_EQUAL(closed.lines[i], stepped.lines[i]);
     }
     preemptions += closed.record.preemptions;
     in_runs += closed.steps_in_runs;
@@ -231,7 +241,8 @@ BOOST_AUTO_TEST_CASE(conservation) {
       if (row.output_limit > Tokens{0}) most = std::min(most, row.output_limit);
       BOOST_REQUIRE(row.output >= Tokens{1} && row.output <= most);
       BOOST_REQUIRE(row.cached < row.input);
-      BOOST_REQUIRE(row.arrival <= row.scheduled && row.scheduled < row.first_token && row.first_token <= row.last_token);
+      BOOST_REQUIRE(row.arrival <= row.scheduled && row.scheduled < row.first_token &&
+                    row.first_token <= row.last_token);
       outputs += row.output.value;
     }
     BOOST_REQUIRE_EQUAL(outputs, r.output_tokens);
@@ -250,11 +261,13 @@ BOOST_AUTO_TEST_CASE(steps_follow_one_another) {
         BOOST_REQUIRE(step.device_begin > found->second.device_begin);
         BOOST_REQUIRE(step.begin >= found->second.begin);
         // The overlap loop plans when the step before starts.
-        BOOST_REQUIRE(step.begin >= found->second.device_begin || found->second.index == 0 || random.settings.overlap_schedule);
+        BOOST_REQUIRE(step.begin >= found->second.device_begin || found->second.index == 0 ||
+                      random.settings.overlap_schedule);
       }
       BOOST_REQUIRE(step.device_begin >= step.begin);
       BOOST_REQUIRE(step.free_scheduled >= Blocks{0});
-      for (const StepRecord::Entry& entry : step.scheduled) BOOST_REQUIRE(entry.n >= 1 && entry.computed >= 0);
+      for (const StepRecord::Entry& entry : step.scheduled)
+        BOOST_REQUIRE(entry.n >= 1 && entry.computed >= 0);
       before[to_index(step.replica)] = step;
     }
   });

@@ -161,6 +161,12 @@ RandomRun random_run(std::uint64_t seed, const Choice& choice) {
   engine.allocator = allocator_catalog().find(allocator, "law").make(config, layers);
   engine.batch = vllm_batch_rules(defaults.version);
   engine.batch.asynchronous = scheduler == "vllm-v1" && random.uniform() < 0.5;
+  const bool plain = !layers.caching && layers.groups.size() == 1 && layers.groups.front().window == 0;
+  if (scheduler == "vllm-v0" && plain && random.uniform() < 0.5) {
+    engine.batch.swap = SwapSpace{.blocks = Blocks{1 << 20},
+                                  .block_time = FineDuration{random.integer(0, 1'000'000) << kFineBits},
+                                  .block_bytes = random.integer(1, 1000)};
+  }
   // In quarters of the longest request: pools that cannot hold it, pools that press, pools that do not.
   const std::int64_t pool_tokens =
       engine.max_model_len.value * any_of<std::int64_t>(random, {1, 4, 8, 20, 240}) / 4 +
@@ -188,10 +194,10 @@ RandomRun random_run(std::uint64_t seed, const Choice& choice) {
                                : list_source(run.requests);
   run.text = fmt::format(
       "seed {}: {} {} {} {} x{}, block {}, pool {}, max_model_len {}, KV {}, cached {}, groups {}, async {}, "
-      "{} requests at {}/s{}\n{}",
+      "swap {}, {} requests at {}/s{}\n{}",
       seed, scheduler, allocator, order, router, setup.replicas, block_size, engine.pool.blocks.value,
       engine.max_model_len.value, engine.enable_kv_cache, layers.caching, layers.groups.size(),
-      engine.batch.asynchronous, run.requests.size(), rate, run.closed_loop ? ", closed loop" : "", yaml);
+      engine.batch.asynchronous, engine.batch.swap.has_value(), run.requests.size(), rate, run.closed_loop ? ", closed loop" : "", yaml);
   return run;
 }
 

@@ -125,7 +125,7 @@ BOOST_AUTO_TEST_CASE(versions_differ) {
   BOOST_TEST((profile("vllm-0.19").token_formula == TokenFormula::blocks_per_groups));
   const std::string message = message_of(
       [] { static_cast<void>(load_engine_profile("vllm-0.3", find_gpu("h100-sxm", "x"), "s.yaml:2:3")); });
-  BOOST_TEST(message.find("s.yaml:2:3: unknown engine profile \"vllm-0.3\" (known: hf-static, sglang-0.5, vllm-0.11, ") ==
+  BOOST_TEST(message.find("s.yaml:2:3: unknown engine profile \"vllm-0.3\" (known: hf-static, sglang-0.5, tensorrt-llm-1, vllm-0.11, ") ==
              0U);
 }
 

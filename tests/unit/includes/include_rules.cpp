@@ -22,6 +22,7 @@ const std::vector<FolderRule>& folder_rules() {
       {"sim/kv/", {"sim/base/"}},
       {"sim/sched/", {"sim/kv/", "sim/base/", "sim/request.h", "sim/step_timer.h"}},
       {"sim/engine/", {"sim/base/"}},
+      {"sim/regress/", {"sim/base/"}},
       {"sim/cluster/",
        {"sim/sched/", "sim/kv/", "sim/engine/", "sim/metrics/", "sim/base/", "sim/request.h",
         "sim/request_source.h", "sim/step_timer.h"}},
@@ -34,8 +35,12 @@ const std::vector<FolderRule>& folder_rules() {
         "sim/step_timer.h"}},
       {"sim/", {"sim/base/", "sim/request.h"}},  // the interface headers themselves
       {"hwmodels/", {"sim/step_timer.h", "sim/base/"}},
-      {"workloads/", {"sim/request_source.h", "sim/request.h", "sim/base/"}},
-      {"reports/", {"sim/metrics/", "sim/request.h", "sim/base/"}},
+      {"workloads/", {"sim/request_source.h", "sim/request.h", "sim/step_timer.h", "sim/base/"}},
+      // Results of load generators: JSON with places (hwmodels/), compressed bytes and CSV (workloads/).
+      {"measured/",
+       {"hwmodels/json_document.h", "workloads/bytes.h", "workloads/csv.h", "workloads/lines.h",
+        "workloads/numbers.h", "sim/base/"}},
+      {"reports/", {"sim/metrics/", "sim/regress/", "sim/plan/", "sim/request.h", "sim/base/"}},
       {"kernels/engine/", {"kernels/", "sim/step_timer.h", "sim/base/"}},
       {"kernels/", {}},
   };
@@ -61,8 +66,9 @@ const std::vector<LibraryRule>& library_rules() {
       {"zstd.h", {"workloads/"}},
       {"zlib.h", {"workloads/"}},
       {"Eigen/", {"hwmodels/"}},
-      {"fmt/", {"sim/", "hwmodels/", "workloads/", "reports/"}},
+      {"fmt/", {"sim/", "hwmodels/", "workloads/", "measured/", "reports/"}},
       {"cuda", {"kernels/"}},
+      {"sanitizer/", {"kernels/emulation/fiber.cpp"}},
       {"boost/", {}},
       {"benchmark/", {"kernels/bench/"}},
   };

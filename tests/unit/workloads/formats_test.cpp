@@ -238,7 +238,7 @@ BOOST_AUTO_TEST_CASE(unknown_content_is_refused_by_name) {
     return test::message_of([&] { static_cast<void>(detect_format(file_in_memory("t", text))); }, &code);
   };
   const std::string known =
-      " (known: azure, mooncake, weka, lmcache, llmservingsim, servegen, burstgpt, vidur, kvcast)";
+      " (known: azure, mooncake, weka, lmcache, llmservingsim, servegen, burstgpt, vidur, engine-log, kvcast)";
   BOOST_TEST(message("") == "t:1:1: the file is empty");
   BOOST_TEST(message("a,b,c\n1,2,3\n") == "t:1:1: no known trace format begins like this" + known);
   BOOST_CHECK(code == ExitCode::bad_data);

@@ -278,9 +278,12 @@ BOOST_AUTO_TEST_CASE(mixes_follow_their_weights) {
   std::vector<double> priorities(3);
   std::vector<double> tenants(2);
   double both = 0;
+  double interactive = 0;
   for (const Request& request : requests_of("synthetic: {requests: 60000, arrivals: {process: at-once}, "
                                             "input: {fixed: 1}, output: {fixed: 1}}\n"
-                                            "priorities: [1, 2, 3]\ntenants: [3, 1]\n")) {
+                                            "priorities: [1, 2, 3]\ntenants: [3, 1]\n"
+                                            "slo_classes: {interactive: 7, batch: 3}\n")) {
+    interactive += request.details->slo_class == "interactive" ? 1 : 0;
     ++priorities[static_cast<std::size_t>(request.priority)];
     ++tenants[request.tenant];
     both += request.priority == 2 && request.tenant == 1 ? 1 : 0;
@@ -292,6 +295,7 @@ BOOST_AUTO_TEST_CASE(mixes_follow_their_weights) {
   BOOST_TEST(near(priorities[1], 1.0 / 3));
   BOOST_TEST(near(tenants[1], 0.25));
   BOOST_TEST(near(both, 0.125));  // independent of each other
+  BOOST_TEST(near(interactive, 0.7));
 }
 
 BOOST_AUTO_TEST_CASE(traces_can_be_cut_and_sped_up) {

@@ -1,0 +1,7 @@
+#include "kernels/attention/cuda_kernels.h"
+
+namespace kvcast::kernels {
+
+KVCAST_DEFINE_KERNELS_WITH_LATENT(fp8_e4m3)
+
+}  // namespace kvcast::kernels

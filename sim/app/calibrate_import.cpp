@@ -1,0 +1,248 @@
+// kvcast calibrate import TABLES...: step times from tables of kernel timings.
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "hwmodels/gpu_spec.h"
+#include "hwmodels/kernel_fit.h"
+#include "hwmodels/layer_profile.h"
+#include "sim/app/calibrate.h"
+#include "sim/app/options.h"
+#include "sim/app/outputs.h"
+#include "sim/base/config.h"
+#include "sim/base/text.h"
+#include "workloads/lines.h"
+
+namespace kvcast {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+  std::vector<std::string> tables;
+  std::string out;
+  std::string device;
+  std::string source;
+  std::string seed;
+};
+
+bool is_table(const std::string& path) { return path.ends_with(".csv") || path.ends_with(".csv.gz"); }
+
+/// The files themselves; of a folder, its tables in order of name.
+std::vector<std::string> table_files(const std::vector<std::string>& arguments) {
+  std::vector<std::string> files;
+  for (const std::string& path : arguments) {
+    std::error_code error;
+    if (!fs::is_directory(path, error)) {
+      files.push_back(path);
+      continue;
+    }
+    const std::size_t before = files.size();
+    for (const fs::directory_entry& entry : fs::directory_iterator(path)) {
+      if (is_table(entry.path().string())) files.push_back(entry.path().string());
+    }
+    std::sort(files.begin() + static_cast<std::ptrdiff_t>(before), files.end());
+    if (files.size() == before)
+      throw InputError(path + ": holds no table (.csv, .csv.gz)", ExitCode::bad_data);
+  }
+  for (const std::string& path : files) {
+    if (path.ends_with(".parquet")) {
+      throw InputError(path +
+                           ": Parquet is not read; convert it to CSV first, for example with python3 -c "
+                           "\"import pandas; pandas.read_parquet('x.parquet').to_csv('x.csv', index=False)\"",
+                       ExitCode::bad_data);
+    }
+  }
+  return files;
+}
+
+void read_table(const std::string& path, KernelTables& tables) {
+  LineReader reader(file_on_disk(path));
+  if (!reader.next())
+    throw InputError(path + ":1:1: the file is empty; a table begins with a header", ExitCode::bad_data);
+  tables.begin(path, reader.text());
+  while (reader.next()) tables.row(reader.text(), reader.number());
+}
+
+/// The catalogue's name of a device as its driver names it.
+std::string device_named(const std::string& device, const std::string& where) {
+  static const std::vector<std::pair<std::string_view, std::string>> known = {
+      {"H100 80GB HBM3", "h100-sxm"},
+      {"H100 PCIe", "h100-pcie"},
+      {"H100 NVL", "h100-nvl"},
+      {"H200", "h200"},
+      {"B200", "b200"},
+      {"A100-SXM4-80GB", "a100-80-sxm"},
+      {"A100-SXM4-40GB", "a100-40-sxm"},
+      {"L40S", "l40s"},
+      {"RTX PRO 6000", "rtx-pro-6000"},
+  };
+  for (const auto& [part, name] : known) {
+    if (device.find(part) != std::string::npos) return name;
+  }
+  throw InputError(fmt::format("{}: no GPU of the catalogue is known to be {}: name it with --device", where,
+                               kvcast::quoted(device)));
+}
+
+std::string device_of(const KernelTables& tables, const std::string& where) {
+  if (tables.devices().size() > 1)
+    throw InputError(
+        fmt::format("the tables are of several devices ({}); import them apart", joined(tables.devices())),
+        ExitCode::bad_data);
+  return device_named(tables.devices().front(), where);
+}
+
+/// The GPU as far as it must be known before the tables are read: its SMs.
+GpuSpec gpu_before(const Options& options, const std::vector<std::string>& files) {
+  if (!options.device.empty()) return find_gpu(options.device, "--device");
+  KernelTables first(1);
+  LineReader reader(file_on_disk(files.front()));
+  if (reader.next()) first.begin(files.front(), reader.text());
+  if (!reader.next()) throw InputError(files.front() + ":2:1: the table has no rows", ExitCode::bad_data);
+  first.row(reader.text(), reader.number());
+  return find_gpu(device_of(first, files.front()), files.front());
+}
+
+std::string duration_range(int decade) {
+  if (decade == HoldoutLine::kAllDecades) return "all";
+  static const std::vector<std::string> names = {"1 us", "10 us", "100 us", "1 ms", "10 ms", "100 ms", "1 s"};
+  const auto at = static_cast<std::size_t>(std::max(decade, 0));
+  if (decade < 0) return "below 1 us";
+  return at + 1 < names.size() ? names[at] + " to " + names[at + 1] : "above " + names.back();
+}
+
+/// \param out standard output, or standard error where the calibration itself goes to standard output
+void print_report(const KernelFits& fits, std::FILE* out) {
+  fmt::print(out, "{:<26} {:<18} {:>7} {:>9} {:>8} {:>8}\n", "Held-out rows", "measured time", "rows",
+             "median %", "p90 %", "p99 %");
+  for (const HoldoutLine& line : fits.report) {
+    fmt::print(out, "{:<26} {:<18} {:>7} {:>9.1f} {:>8.1f} {:>8.1f}\n", line.kernel,
+               duration_range(line.decade), line.error.rows, 100 * line.error.median, 100 * line.error.p90,
+               100 * line.error.p99);
+  }
+}
+
+std::string report_json(const KernelFits& fits) {
+  std::string text;
+  for (const HoldoutLine& line : fits.report) {
+    if (line.decade != HoldoutLine::kAllDecades) continue;
+    text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", "\"" + line.kernel + "\"",
+                        format_holdout(line.error));
+  }
+  return "{" + text + "}";
+}
+
+/// The folders tp1, tp2, ... of a layer profile; empty: the folder is none.
+std::map<std::int64_t, fs::path> profile_folders(const std::string& path) {
+  std::map<std::int64_t, fs::path> folders;
+  std::error_code error;
+  if (!fs::is_directory(path, error)) return folders;
+  for (const fs::directory_entry& entry : fs::directory_iterator(path)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with("tp") || !fs::exists(entry.path() / "dense.csv", error)) continue;
+    folders[parse_integer(entry.path().string(), name.substr(2), 1, 4096)] = entry.path();
+  }
+  return folders;
+}
+
+/// Profiles of whole layers, as LLMServingSim's profiler writes them: FOLDER/meta.yaml and FOLDER/tpN/*.csv.
+ExitCode import_layers(const Options& options, const std::string& folder,
+                       const std::map<std::int64_t, fs::path>& sizes) {
+  Config meta = Config::from_file((fs::path(folder) / "meta.yaml").string());
+  const std::string model = meta.get_string("model");
+  const std::string device = meta.get_string("gpu");
+  CalibrationHeader header;
+  header.kind = "layers";
+  header.device = options.device.empty() ? device_named(device, meta.where("gpu"))
+                                         : find_gpu(options.device, "--device").name;
+  header.engine = "vllm " + meta.get_string("vllm_version");
+  header.source = options.source.empty() ? "layer profile of " + model + " on " + device : options.source;
+  header.created_by = std::string("kvcast ") + KVCAST_VERSION + " calibrate import";
+  OutputFile out(options.out);
+  out.write(format_calibration_header(header) + "\n");
+  for (const auto& [size, path] : sizes) {
+    LayerTables tables(model, size);
+    for (const char* table : {"dense", "per_sequence", "attention", "skew"}) {
+      const std::string name = (path / (std::string(table) + ".csv")).string();
+      std::error_code error;
+      if (std::string_view(table) == "skew" && !fs::exists(name, error)) continue;  // some profiles have none
+      LineReader reader(file_on_disk(name));
+      if (!reader.next()) throw InputError(name + ":1:1: the file is empty", ExitCode::bad_data);
+      tables.begin(name, table, reader.text());
+      while (reader.next()) tables.row(reader.text(), reader.number());
+    }
+    const LayerProfile profile = tables.finish();
+    out.write(format_layer_profile(profile));
+    fmt::print(
+        "{} at tensor-parallel size {}: {} layers; attention of up to {} sequences, {} tokens of context, "
+        "chunks of {}\n",
+        model, size, profile.layers.size(), profile.decode.x.back(), profile.decode.y.back(),
+        profile.prefill.x.back());
+  }
+  out.commit();
+  return ExitCode::fine;
+}
+
+ExitCode import(const Options& options) {
+  if (options.tables.empty())
+    throw InputError("kvcast calibrate import needs TABLES...; see kvcast calibrate import --help");
+  if (options.out.empty()) throw InputError("kvcast calibrate import needs --out FILE");
+  if (const auto sizes = profile_folders(options.tables.front()); !sizes.empty()) {
+    if (options.tables.size() > 1) throw InputError("a layer profile is imported by itself: name one folder");
+    return import_layers(options, options.tables.front(), sizes);
+  }
+  HoldoutOptions holdout;
+  if (!options.seed.empty())
+    holdout.seed = static_cast<std::uint64_t>(
+        parse_integer("--seed", options.seed, 0, std::numeric_limits<std::int64_t>::max()));
+  const std::vector<std::string> files = table_files(options.tables);
+  const GpuSpec gpu = gpu_before(options, files);
+  KernelTables tables(gpu.sm_count);
+  for (const std::string& path : files) read_table(path, tables);
+  if (options.device.empty()) (void)device_of(tables, files.front());
+  const KernelFits fits = fit_kernels(tables.samples(), holdout);
+  CalibrationHeader header;
+  header.kind = "kernels";
+  header.device = gpu.name;
+  header.engine = joined(tables.engines());
+  header.source = options.source.empty() ? "tables of " + joined(tables.devices()) : options.source;
+  header.created_by = std::string("kvcast ") + KVCAST_VERSION + " calibrate import";
+  OutputFile out(options.out);
+  out.write(format_calibration_header(
+                header, fmt::format(", \"holdout\": {{\"seed\": {}, \"share\": {}, \"errors\": {}}}",
+                                    holdout.seed, holdout.share, report_json(fits))) +
+            "\n");
+  for (const FittedKernel& kernel : fits.kernels)
+    out.write(format_kernel_fit(kernel.fit, format_holdout(kernel.holdout)) + "\n");
+  out.commit();
+  print_report(fits, options.out == "-" ? stderr : stdout);
+  return ExitCode::fine;
+}
+
+}  // namespace
+
+Command add_calibrate_import(CLI::App& calibrate) {
+  CLI::App* app = calibrate.add_subcommand("import", "Fit a calibration to tables of kernel timings");
+  auto options = std::make_shared<Options>();
+  app->add_option("tables", options->tables,
+                  "Tables as NVIDIA's aiconfigurator publishes them, as CSV, plain or compressed, or folders "
+                  "that hold them; or a layer profile of LLMServingSim (the folder of its meta.yaml)")
+      ->type_name("TABLES...");
+  app->add_option("--out", options->out, "The calibration to write")->type_name("FILE");
+  app->add_option("--device", options->device, "The GPU, by its name in kvcast list gpus")->type_name("NAME");
+  app->add_option("--source", options->source, "Where the tables come from, for the file's header")
+      ->type_name("TEXT");
+  app->add_option("--seed", options->seed, "Seed of the rows that are held out (default 1)")->type_name("N");
+  return {app, [options] { return import(*options); }, {}};
+}
+
+}  // namespace kvcast

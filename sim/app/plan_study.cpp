@@ -1,0 +1,292 @@
+#include "sim/app/plan_study.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "reports/format.h"
+#include "sim/app/uncertainty.h"
+#include "sim/base/error.h"
+#include "sim/plan/parallel.h"
+
+namespace kvcast {
+namespace {
+
+/// The term nearest to its limit, or furthest above it.
+const SloTerm& closest_term(const Forecast& forecast) {
+  KVCAST_CHECK(!forecast.slo.empty());
+  return *std::max_element(forecast.slo.begin(), forecast.slo.end(), [](const SloTerm& a, const SloTerm& b) {
+    return a.value_ms / a.limit_ms < b.value_ms / b.limit_ms;
+  });
+}
+
+std::string term_name(const SloTerm& term) { return term.statistic + " " + latency_text(term.metric).name; }
+
+std::string term_value(const SloTerm& term) {
+  return fmt::format("{} {} (limit {})", term_name(term), latency(term.value_ms), latency(term.limit_ms));
+}
+
+struct Bottleneck {
+  const char* key;
+  std::string text;
+};
+
+/// Which resource a run is short of, from how it was used.
+Bottleneck bottleneck_of(const Forecast& forecast) {
+  const Metrics& metrics = forecast.metrics;
+  constexpr double kFull = 0.97;
+  if (forecast.facts.blocks_total > 0 && (metrics.preemptions > 0 || metrics.kv_usage_peak >= kFull)) {
+    return {"kv_capacity", fmt::format("KV capacity: the pool is {} full at its peak, with {} preemptions",
+                                       percent(metrics.kv_usage_peak), grouped(metrics.preemptions))};
+  }
+  const double busy = metrics.gpu_busy_fraction;
+  constexpr double kIdle = 0.6;
+  if (busy < kIdle)
+    return {"nothing",
+            fmt::format("no resource: the GPUs are busy for {} of the time, single requests take this long",
+                        percent(busy))};
+  if (forecast.facts.hbm_bytes_per_s <= 0 || forecast.facts.flop_per_s <= 0)
+    return {"step_time", fmt::format("step time: the engine is busy for {} of the time", percent(busy))};
+  const double memory = metrics.gpu_hbm_fraction / busy, compute = metrics.gpu_flop_fraction / busy;
+  constexpr double kBound = 0.4;
+  if (std::max(memory, compute) < kBound)
+    return {
+        "host",
+        fmt::format("what is neither memory nor tensor cores (host, launches, links): while busy the GPUs "
+                    "move {} of the bytes and do {} of the FLOP that their data sheet allows",
+                    percent(memory), percent(compute))};
+  if (memory >= compute)
+    return {"bandwidth",
+            fmt::format("memory bandwidth: {} of it is used while a step runs", percent(memory))};
+  return {"compute", fmt::format("compute: {} of the FLOP rate is used while a step runs", percent(compute))};
+}
+
+/// The winner's GPU with its rates changed, as a setting.
+Setting gpu_with(const PlanBench& bench, const Chosen& winner, const char* key, double value) {
+  const bool own = bench.space().gpus.empty() && bench.base().deployment.gpu &&
+                   !bench.base().deployment.gpu->from_catalogue;
+  if (own) return {std::string("cluster.gpu.") + key, fmt::format("{}", value)};
+  return {"cluster.gpu", fmt::format("{{name: {}, {}: {}}}", winner.design.gpu, key, value)};
+}
+
+std::optional<GpuSpec> gpu_of(const PlanBench& bench, const Chosen& winner) {
+  if (!bench.base().deployment.gpu) return std::nullopt;
+  if (bench.space().gpus.empty()) return bench.base().deployment.gpu;
+  return find_gpu(winner.design.gpu, bench.base_path());
+}
+
+/// "{bf16: 989, ...}" with every rate multiplied.
+std::string scaled_rates(const GpuSpec& gpu, double factor) {
+  std::string text;
+  for (const auto& [dtype, rate] : gpu.tflops)
+    text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", dtype, rate * factor);
+  return "{" + text + "}";
+}
+
+struct NamedVariant {
+  std::string name;
+  Variant variant;
+};
+
+/// Both directions of one assumption.
+void add_both(std::vector<NamedVariant>& list, const std::string& name,
+              const std::function<Variant(double)>& make) {
+  for (const double factor : {1.1, 0.9})
+    list.push_back({name + (factor > 1 ? " +10 %" : " -10 %"), make(factor)});
+}
+
+std::vector<NamedVariant> assumptions_of(const PlanBench& bench, const Chosen& winner,
+                                         const Forecast& forecast) {
+  std::vector<NamedVariant> list;
+  const Variant plain{.replicas = winner.replicas, .traffic = winner.traffic};
+  if (winner.traffic != nullptr) {
+    const auto traffic = [&](const TrafficChange& change) {
+      Variant variant = plain;
+      variant.traffic = changed(winner.traffic, change);
+      return variant;
+    };
+    add_both(list, "request rate", [&](double factor) { return traffic({.rate = factor}); });
+    add_both(list, "output tokens", [&](double factor) { return traffic({.output = factor}); });
+    add_both(list, "burstiness of arrivals (power of the gaps)",
+             [&](double factor) { return traffic({.burstiness = factor}); });
+  }
+  add_both(list, "every step time", [&](double factor) {
+    Variant variant = plain;
+    variant.step_factor = factor;
+    return variant;
+  });
+  if (forecast.facts.blocks_total > 0) {
+    add_both(list, "KV capacity", [&](double factor) {
+      Variant variant = plain;
+      variant.pool_factor = factor;
+      return variant;
+    });
+  }
+  const std::optional<GpuSpec> gpu = gpu_of(bench, winner);
+  if (gpu && !forecast.calibrated) {  // a calibration does not follow the data sheet
+    add_both(list, "memory bandwidth", [&](double factor) {
+      Variant variant = plain;
+      variant.settings.push_back(
+          gpu_with(bench, winner, "bandwidth_gb_per_s", gpu->bandwidth_gb_per_s * factor));
+      return variant;
+    });
+    add_both(list, "FLOP rates", [&](double factor) {
+      Variant variant = plain;
+      const bool own = bench.space().gpus.empty() && !gpu->from_catalogue;
+      variant.settings.push_back(
+          own ? Setting{"cluster.gpu.tflops", scaled_rates(*gpu, factor)}
+              : Setting{"cluster.gpu", fmt::format("{{name: {}, tflops: {}}}", winner.design.gpu,
+                                                   scaled_rates(*gpu, factor))});
+      return variant;
+    });
+  }
+  if (forecast.metrics.prefix_hit_rate_tokens > 0) {
+    Variant variant = plain;
+    variant.settings.push_back({"engine.enable_prefix_caching", "false"});
+    list.push_back({"no prefix sharing at all", variant});
+  }
+  return list;
+}
+
+}  // namespace
+
+void find_binding(const PlanBench& bench, const Chosen& winner, PlanResult& result) {
+  const bool fewer = winner.replicas > 1 && result.goal == "cost";
+  const Forecast run =
+      fewer ? bench.forecast(winner.design, {.replicas = winner.replicas - 1, .traffic = winner.traffic})
+            : result.points.front().forecast;
+  const Bottleneck bottleneck = bottleneck_of(run);
+  result.binding_resource = bottleneck.key;
+  const SloTerm& term = closest_term(run);
+  result.binding =
+      fewer ? fmt::format("with one replica less {} binds, by {}", term_value(term), bottleneck.text)
+            : fmt::format("{} is nearest to its limit, by {}", term_value(term), bottleneck.text);
+}
+
+void find_knee(const PlanBench& bench, const Chosen& winner, unsigned threads, PlanResult& result) {
+  if (winner.traffic == nullptr) return;
+  const double rate = result.rate * result.points.front().rate_factor;
+  const auto run_at = [&](double factor) {
+    const Forecast forecast = bench.forecast(
+        winner.design, {.replicas = winner.replicas, .traffic = changed(winner.traffic, {.rate = factor})});
+    return KneePoint{factor, rate * factor, forecast.metrics.request_goodput, bench.score(forecast).met};
+  };
+  const std::vector<double> factors = {0.25, 0.5, 0.75, 0.9, 1, 1.1, 1.25, 1.5, 1.75, 2, 2.5, 3};
+  result.knee.resize(factors.size());
+  for_each_parallel(factors.size(), threads, [&](std::size_t i) { result.knee[i] = run_at(factors[i]); });
+  // The largest rate that meets the SLO, between the last point that does and the next, to 1 %.
+  double low = 0, high = 0;
+  for (const KneePoint& point : result.knee) {
+    if (point.met) {
+      low = point.factor;
+    } else if (low > 0) {
+      high = point.factor;
+      break;
+    }
+  }
+  while (high > 0 && high / low > 1.01) {
+    const KneePoint between = run_at((low + high) / 2);
+    (between.met ? low : high) = between.factor;
+    result.knee.push_back(between);
+  }
+  result.rate_max_factor = low;
+  std::sort(result.knee.begin(), result.knee.end(),
+            [](const KneePoint& a, const KneePoint& b) { return a.factor < b.factor; });
+}
+
+void find_sensitivity(const PlanBench& bench, const Chosen& winner, unsigned threads, PlanResult& result) {
+  const std::vector<NamedVariant> variants = assumptions_of(bench, winner, result.points.front().forecast);
+  result.sensitivity.resize(variants.size());
+  for_each_parallel(variants.size(), threads, [&](std::size_t i) {
+    const Forecast forecast = bench.forecast(winner.design, variants[i].variant);
+    const Score score = bench.score(forecast);
+    result.sensitivity[i] = {variants[i].name, score.met, closest_term(forecast), score.strain,
+                             score.goodput};
+  });
+}
+
+void find_advice(const PlanBench& bench, const Chosen& nearest, const Forecast& forecast,
+                 PlanResult& result) {
+  for (const SloTerm& term : forecast.slo) {
+    if (!term.met) result.advice.push_back(fmt::format("It reaches {}", term_value(term)));
+  }
+  for (const std::int64_t factor : {2, 4}) {
+    const std::int64_t replicas = nearest.replicas * factor;
+    const Forecast larger =
+        bench.forecast(nearest.design, {.replicas = replicas, .traffic = nearest.traffic});
+    if (!bench.score(larger).met) continue;
+    result.advice.push_back(fmt::format("With max_gpus {} the SLO would be met by {}",
+                                        replicas * nearest.design.tensor_parallel_size,
+                                        bench.label(nearest.design, replicas)));
+    break;
+  }
+  if (nearest.traffic == nullptr) return;
+  double low = 0;
+  for (double factor = 0.9; factor > 0.05 && low == 0; factor *= 0.8) {
+    const Forecast slower =
+        bench.forecast(nearest.design,
+                       {.replicas = nearest.replicas, .traffic = changed(nearest.traffic, {.rate = factor})});
+    if (bench.score(slower).met) low = factor;
+  }
+  result.advice.push_back(
+      low > 0 ? fmt::format("It meets the SLO at {} of the rate ({} req/s)", percent(low),
+                            significant(low * result.rate))
+              : "Fewer requests do not help: the SLO is out of reach of this design at any rate tried");
+}
+
+void judge_point(const PlanBench& bench, const Chosen& chosen, const Resampling& resampling,
+                 PlanPoint& point) {
+  Variant variant{.replicas = chosen.replicas, .traffic = chosen.traffic};
+  const auto index_of = [](const SloTerm& term) -> std::optional<std::size_t> {
+    constexpr std::pair<const char*, Statistic> kMeans[] = {{"ttft", Statistic::mean_ttft},
+                                                            {"tpot", Statistic::mean_tpot},
+                                                            {"e2el", Statistic::mean_e2el},
+                                                            {"queue", Statistic::mean_queue}};
+    constexpr const char* kNames[] = {"mean", "p50", "p90", "p95", "p99"};
+    const std::string statistic = term.statistic == "median" ? "p50" : term.statistic;
+    for (const auto& [metric, mean] : kMeans) {
+      for (std::size_t k = 0; k < 5; ++k) {
+        if (term.metric == metric && statistic == kNames[k]) return static_cast<std::size_t>(mean) + k;
+      }
+    }
+    if (term.metric == "itl" && statistic == "mean") return static_cast<std::size_t>(Statistic::mean_itl);
+    return std::nullopt;  // gaps are pooled: no request owns their percentiles
+  };
+  const auto replicates_at = [&](double factor) {
+    variant.step_factor = factor;
+    return resample(bench.run(chosen.design, variant).outcomes, resampling, "plan/blocks");
+  };
+  const auto share_met = [&](const std::vector<StatisticValues>& replicates) {
+    std::size_t met = 0;
+    for (const StatisticValues& values : replicates) {
+      met += std::all_of(point.terms.begin(), point.terms.end(), [&](const PlanTerm& term) {
+        const std::optional<std::size_t> at = index_of(term.term);
+        return at ? !(values[*at] > term.term.limit_ms) : term.term.met;
+      });
+    }
+    return static_cast<double>(met) / static_cast<double>(std::max<std::size_t>(replicates.size(), 1));
+  };
+  const std::vector<StatisticValues> replicates = replicates_at(1);
+  for (PlanTerm& term : point.terms) {
+    const std::optional<std::size_t> at = index_of(term.term);
+    if (!at) continue;
+    std::vector<double> values;
+    for (const StatisticValues& replicate : replicates) values.push_back(replicate[*at]);
+    term.interval_ms = middle(values, 0.9);
+  }
+  // Five equally likely speeds of the step times, where a calibration says how far they may be off.
+  const Experiment experiment = bench.experiment(chosen.design, variant);
+  const double error =
+      experiment.frame.calibrated ? time_errors(experiment, point.forecast.metrics).steps : 0;
+  double probability = share_met(replicates);
+  if (error > 0) {
+    for (const double quantile : {-1.2816, -0.5244, 0.5244, 1.2816})
+      probability += share_met(replicates_at(factor_of(error, quantile)));
+    probability /= 5;
+  }
+  point.meets_probability = probability;
+}
+
+}  // namespace kvcast

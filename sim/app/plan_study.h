@@ -1,0 +1,40 @@
+/// What a plan says beside its winner: what binds, how far it carries, what it rests on, and how to start it.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "sim/app/plan_bench.h"
+
+namespace kvcast {
+
+/// One design at a size.
+struct Chosen {
+  Design design;
+  std::int64_t replicas = 1;
+  Traffic traffic;  // as it comes at this point; null: it depends on the server
+};
+
+/// Fills binding and binding_resource from the cluster with one replica less (or the winner itself, where it
+/// has one).
+void find_binding(const PlanBench& bench, const Chosen& winner, PlanResult& result);
+
+/// Fills knee and rate_max_factor.
+void find_knee(const PlanBench& bench, const Chosen& winner, unsigned threads, PlanResult& result);
+
+/// Fills sensitivity.
+void find_sensitivity(const PlanBench& bench, const Chosen& winner, unsigned threads, PlanResult& result);
+
+/// Fills advice: what more GPUs, less traffic or another SLO would do. \param nearest the point closest to
+/// the SLO
+void find_advice(const PlanBench& bench, const Chosen& nearest, const Forecast& forecast, PlanResult& result);
+
+/// Intervals of the terms, and with which probability another sample of the traffic meets the SLO, the error
+/// of a calibration counted where it is known.
+void judge_point(const PlanBench& bench, const Chosen& chosen, const Resampling& resampling,
+                 PlanPoint& point);
+
+/// Fills the commands that start one replica.
+void fill_deploy(const PlanBench& bench, const Chosen& winner, PlanResult& result);
+
+}  // namespace kvcast

@@ -1,0 +1,27 @@
+/// From a question (traffic, SLO, choices) to the answer of `kvcast plan`.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "sim/app/plan_space.h"
+#include "sim/app/scenario.h"
+#include "sim/plan/plan_result.h"
+
+namespace kvcast {
+
+struct PlanQuestion {
+  std::string scenario;  // file or built-in name
+  std::vector<Setting> settings;
+  PlanSpace space;
+  bool exhaustive = false;  // simulate every point on the whole traffic instead of searching
+  unsigned threads = 1;
+  std::function<void(std::size_t runs)> progress;
+};
+
+/// \throws InputError for a scenario that cannot be planned for; (infeasible) where no design fits into
+/// memory
+[[nodiscard]] PlanResult make_plan(const PlanQuestion& question);
+
+}  // namespace kvcast
