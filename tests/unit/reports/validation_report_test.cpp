@@ -35,7 +35,7 @@ bool contains(const std::string& text, const std::string& part) {
 
 BOOST_AUTO_TEST_SUITE(validation_report)
 
-BOOST_AUTO_TEST_CASE(table) {
+BOOST_AUTO_TEST_CASE(table_of_errors) {
   const std::string table = to_table(example(), false);
   for (const char* part :
        {"mean TTFT", "-20.0 %", "35 ms to 45 ms  outside", "largest: mean TTFT -20.0 %, cause prefill",
@@ -45,7 +45,7 @@ BOOST_AUTO_TEST_CASE(table) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(json) {
+BOOST_AUTO_TEST_CASE(json_keys) {
   const auto json = nlohmann::json::parse(to_json(example()));
   const auto& load = json.at("loads").at(0);
   BOOST_TEST(load.at("cause") == "prefill");
