@@ -124,7 +124,9 @@ void add_verdict(TextTable& table, const Forecast& forecast) {
   const bool bad = forecast.metrics.stuck || forecast.metrics.completed == 0 || !slo_met(forecast);
   table.paragraph(verdict_of(forecast), bad ? TextTable::kBad : TextTable::kGood);
   for (const std::string& note : forecast.notes) table.paragraph("note: " + note, TextTable::kPlain, 2);
-  if (!forecast.calibrated)
+  if (forecast.calibrated)
+    table.paragraph("calibrated: step times come from " + forecast.timer + ".", TextTable::kPlain, 2);
+  else
     table.paragraph("uncalibrated: " + uncalibrated_text(forecast), TextTable::kWarn, 2);
   if (const std::string text = uncertainty_text(forecast); forecast.calibrated && !text.empty())
     table.paragraph("uncertainty: " + text, TextTable::kPlain, 2);

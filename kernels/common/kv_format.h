@@ -20,9 +20,9 @@ inline constexpr KvType kKvTypes[] = {KvType::bf16, KvType::fp16, KvType::fp8_e4
 KVCAST_HOST_DEVICE constexpr const char* kv_type_name(KvType type) {
   switch (type) {
     case KvType::bf16:
-      return "bf16";
+      return "bfloat16";
     case KvType::fp16:
-      return "fp16";
+      return "float16";
     case KvType::fp8_e4m3:
       return "fp8_e4m3";
     case KvType::fp8_e5m2:
