@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "hwmodels/bench_model.h"
+#include "hwmodels/kv_dtype.h"
 #include "sim/base/error.h"
 
 namespace kvcast {
@@ -288,7 +289,9 @@ std::unique_ptr<StepTimer> make_bench_timer(const std::vector<BenchFit>& fits, c
   }
   parts.head_bytes = model.vocab_size * hidden * model.dtype_bytes;
   parts.flop_per_sample = 2 * model.vocab_size * hidden;
-  parts.kv_bytes_per_token = 2 * layers * attention.kv_heads * d * model.dtype_bytes;
+  parts.kv_bytes_per_token =
+      2 * layers * attention.kv_heads *
+      kv_vector_bytes(parse_kv_dtype(kv_dtype, "kv_cache_dtype"), d, model.dtype_bytes);
   parts.attention_flop_per_pair = 4 * layers * attention.heads * d;
   return std::make_unique<BenchTimer>(std::move(parts));
 }

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
+#include <utility>
 
 #include "sim/base/embedded.h"
 #include "sim/base/error.h"
@@ -47,6 +47,7 @@ void read_mapping(Config& config, GpuSpec& gpu, bool complete) {
     config.fail("tflops", "needs bf16 or fp16");
   gpu.title = config.get_string("title", gpu.title);
   gpu.vendor = config.get_string("vendor", gpu.vendor);
+  gpu.driver_name = config.get_string("driver_name", gpu.driver_name);
   gpu.sm_count = config.get_int("sm_count", {0, 100'000}, gpu.sm_count);
   real("compute_capability", {0, 100}, gpu.compute_capability, false);
   gpu.link = config.get_string("link", gpu.link);
@@ -126,6 +127,14 @@ GpuSpec read_gpu(Config& config, std::string_view key, std::string_view fallback
   if (gpu.title.empty() || mapping.has("base")) gpu.title = name;
   read_mapping(mapping, gpu, complete);
   return gpu;
+}
+
+std::optional<GpuSpec> gpu_of_device(std::string_view device) {
+  for (GpuSpec& gpu : list_gpus()) {
+    if (gpu.name == device || gpu.title == device || (!device.empty() && gpu.driver_name == device))
+      return std::move(gpu);
+  }
+  return std::nullopt;
 }
 
 std::vector<GpuSpec> list_gpus() {

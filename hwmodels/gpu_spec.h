@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,7 @@ struct GpuSpec {
   std::string name;                      // "h100-sxm"
   std::string title;                     // "NVIDIA H100 SXM5 80 GB"
   std::string vendor;                    // "nvidia", "amd"
+  std::string driver_name;               // as CUDA names the device: "NVIDIA H100 80GB HBM3"
   double memory_gib = 0;                 // total as the driver reports it to the engine
   double bandwidth_gb_per_s = 0;         // HBM, 1e9 bytes
   std::map<std::string, double> tflops;  // by dtype: fp32, tf32, bf16, fp16, fp8, int8, fp4
@@ -46,6 +48,9 @@ struct GpuSpec {
 /// where a known `name` or `base` gives what the mapping leaves out and everything else is required. \throws
 /// InputError at the offending key
 [[nodiscard]] GpuSpec read_gpu(Config& config, std::string_view key, std::string_view fallback);
+
+/// The catalogue's GPU that a measurement calls `device`: by name, title or as its driver names it.
+[[nodiscard]] std::optional<GpuSpec> gpu_of_device(std::string_view device);
 
 /// All entries, in order of name.
 [[nodiscard]] std::vector<GpuSpec> list_gpus();

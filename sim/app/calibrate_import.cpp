@@ -75,20 +75,7 @@ void read_table(const std::string& path, KernelTables& tables) {
 
 /// The catalogue's name of a device as its driver names it.
 std::string device_named(const std::string& device, const std::string& where) {
-  static const std::vector<std::pair<std::string_view, std::string>> known = {
-      {"H100 80GB HBM3", "h100-sxm"},
-      {"H100 PCIe", "h100-pcie"},
-      {"H100 NVL", "h100-nvl"},
-      {"H200", "h200"},
-      {"B200", "b200"},
-      {"A100-SXM4-80GB", "a100-80-sxm"},
-      {"A100-SXM4-40GB", "a100-40-sxm"},
-      {"L40S", "l40s"},
-      {"RTX PRO 6000", "rtx-pro-6000"},
-  };
-  for (const auto& [part, name] : known) {
-    if (device.find(part) != std::string::npos) return name;
-  }
+  if (const std::optional<GpuSpec> gpu = gpu_of_device(device)) return gpu->name;
   throw InputError(fmt::format("{}: no GPU of the catalogue is known to be {}: name it with --device", where,
                                kvcast::quoted(device)));
 }

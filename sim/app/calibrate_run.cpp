@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "hwmodels/bench_model.h"
+#include "hwmodels/gpu_spec.h"
 #include "kernels/bench/bench.h"
 #include "reports/fit_report.h"
 #include "sim/app/calibrate.h"
@@ -161,7 +162,9 @@ std::string sentence(const StepsCheck& check) {
 CalibrationHeader header_of(const std::vector<MeasurementRecord>& records, const Options& options) {
   CalibrationHeader header;
   header.kind = "kernels";
-  header.device = records.front().device.name;
+  const std::string& device = records.front().device.name;
+  const std::optional<GpuSpec> gpu = gpu_of_device(device);
+  header.device = gpu ? gpu->name : device;  // a GPU of no catalogue entry keeps its driver's name
   header.source = "kernels of kvcast, timed on this device";
   header.created_by = fmt::format("kvcast {} calibrate{}{}", KVCAST_VERSION,
                                   options.from.empty() ? " --device " + options.device : " --from",

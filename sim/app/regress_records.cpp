@@ -16,15 +16,6 @@ namespace {
 constexpr std::size_t kFileBytesMax = std::size_t{1} << 30;
 constexpr double kRidgeUnknown = 100;  // FLOP per byte; data centre GPUs lie at 100 to 300 in bf16
 
-/// The catalogue's GPU of that name or title; drivers say "NVIDIA H100 80GB HBM3" where the catalogue says
-/// "h100-sxm", so other names match nothing.
-std::optional<GpuSpec> catalogue_gpu(const std::string& device) {
-  for (const GpuSpec& gpu : list_gpus()) {
-    if (gpu.name == device || gpu.title == device) return gpu;
-  }
-  return std::nullopt;
-}
-
 /// What tells one device of a name from another: the UUID of a GPU, the model of a CPU.
 std::string identity_of(const MeasurementDevice& device) {
   if (!device.uuid.empty()) return device.uuid;
@@ -97,7 +88,7 @@ TimingSuite timing_suite(const std::vector<MeasurementRecord>& records, const st
   suite.name = name;
   suite.device = records.front().device.name;
   suite.identity = identity_of(records.front().device);
-  const std::optional<GpuSpec> gpu = catalogue_gpu(suite.device);
+  const std::optional<GpuSpec> gpu = gpu_of_device(suite.device);
   std::map<std::string, std::size_t> index;
   for (const MeasurementRecord& record : records) {
     if (record.device.name != suite.device || identity_of(record.device) != suite.identity)

@@ -66,6 +66,17 @@ BOOST_AUTO_TEST_CASE(unknown_names) {
   BOOST_TEST(message.find("did you mean h100-sxm?") != std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(devices_are_found_by_what_drivers_call_them) {
+  BOOST_TEST(gpu_of_device("NVIDIA H100 80GB HBM3").value().name == "h100-sxm");
+  BOOST_TEST(gpu_of_device("h200").value().name == "h200");
+  BOOST_TEST(gpu_of_device("NVIDIA H100 SXM5 80 GB").value().name == "h100-sxm");
+  BOOST_TEST(!gpu_of_device("NVIDIA H100").has_value());
+  BOOST_TEST(!gpu_of_device("").has_value());  // AMD's entries have no driver name
+  for (const GpuSpec& gpu : list_gpus()) {
+    if (gpu.vendor == "nvidia") BOOST_TEST(gpu_of_device(gpu.driver_name).value().name == gpu.name);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(mappings) {
   const GpuSpec own =
       gpu_of("gpu: {name: mine, memory_gib: 10, bandwidth_gb_per_s: 500, tflops: {bf16: 50}}");
@@ -125,8 +136,8 @@ BOOST_AUTO_TEST_CASE(versions_differ) {
   BOOST_TEST((profile("vllm-0.19").token_formula == TokenFormula::blocks_per_groups));
   const std::string message = message_of(
       [] { static_cast<void>(load_engine_profile("vllm-0.3", find_gpu("h100-sxm", "x"), "s.yaml:2:3")); });
-  BOOST_TEST(message.find("s.yaml:2:3: unknown engine profile \"vllm-0.3\" (known: hf-static, sglang-0.5, tensorrt-llm-1, vllm-0.11, ") ==
-             0U);
+  BOOST_TEST(message.find("s.yaml:2:3: unknown engine profile \"vllm-0.3\" (known: hf-static, sglang-0.5, "
+                          "tensorrt-llm-1, vllm-0.11, ") == 0U);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
