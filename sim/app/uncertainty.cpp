@@ -8,7 +8,9 @@
 namespace kvcast {
 namespace {
 
-constexpr std::int64_t kSample = 20'000;  // requests at each end: below 1 % of what a long run costs
+// What each end costs at most, so that intervals stay cheap beside a long run, or one of long prompts.
+constexpr std::int64_t kSample = 20'000;            // requests
+constexpr std::int64_t kSampleTokens = 50'000'000;  // prompt tokens, by the run's mean
 
 /// The first requests of another source.
 class FirstRequests final : public RequestSource {
@@ -55,6 +57,13 @@ AverageSteps average_steps(const Metrics& metrics) {
   prefill.prefill_context = std::llround(cached) + chunk;
   prefill.prefill_pairs = chunk * std::llround(cached) + chunk * (chunk + 1) / 2;
   return average;
+}
+
+/// Requests at each end.
+std::int64_t sample_size(const Metrics& forecast) {
+  const std::int64_t completed = std::max<std::int64_t>(1, forecast.completed);
+  const std::int64_t prompt = std::max<std::int64_t>(1, forecast.total_input_tokens / completed);
+  return std::min(kSample, kSampleTokens / prompt);
 }
 
 FrontendDelays scaled(const FrontendDelays& delays, double factor) {
@@ -120,8 +129,9 @@ Uncertainty find_uncertainty(const Experiment& experiment, const Metrics& foreca
   }
   uncertainty.step_error = errors.steps;
   uncertainty.frontend_error = errors.frontend;
-  const std::int64_t requests_max = arrived > kSample ? kSample : 0;
-  uncertainty.requests = std::min(arrived, kSample);
+  const std::int64_t sample = sample_size(forecast);
+  const std::int64_t requests_max = arrived > sample ? sample : 0;
+  uncertainty.requests = std::min(arrived, sample);
   const auto at = [&](double standard_errors) {
     const double steps = factor_of(errors.steps, standard_errors);
     const double frontend = factor_of(errors.frontend, standard_errors);

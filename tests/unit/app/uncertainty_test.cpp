@@ -8,12 +8,13 @@
 namespace kvcast {
 namespace {
 
-Experiment experiment_of(const std::string& gpu) {
-  ScenarioText text =
-      open_scenario("vllm-0.15-h100", {{"cluster.gpu", gpu},
-                                       {"workload",
-                                        "{synthetic: {requests: 200, arrivals: {process: poisson, rate: 5}, "
-                                        "input: {fixed: 500}, output: {fixed: 50}}}"}});
+Experiment experiment_of(const std::string& gpu, const std::string& requests = "200",
+                         const std::string& input_tokens = "500") {
+  ScenarioText text = open_scenario(
+      "vllm-0.15-h100", {{"cluster.gpu", gpu},
+                         {"workload", "{synthetic: {requests: " + requests +
+                                          ", arrivals: {process: poisson, rate: 5}, input: {fixed: " +
+                                          input_tokens + "}, output: {fixed: 50}}}"}});
   return compose(read_scenario(text));
 }
 
@@ -40,6 +41,13 @@ BOOST_AUTO_TEST_CASE(intervals_hold_the_forecast_and_do_not_depend_on_threads) {
     BOOST_TEST(one.values[i].low == two.values[i].low);
     BOOST_TEST(one.values[i].high == two.values[i].high);
   }
+}
+
+BOOST_AUTO_TEST_CASE(long_runs_are_repeated_in_part) {
+  const Experiment experiment = experiment_of("h100-sxm", "6000", "10000");
+  const Uncertainty part = find_uncertainty(experiment, metrics_of(experiment), 6000, 1);
+  BOOST_TEST(part.requests == 5000);  // 50 million prompt tokens
+  BOOST_TEST(!part.values.empty());
 }
 
 BOOST_AUTO_TEST_CASE(a_datasheet_states_no_error) {
