@@ -31,6 +31,7 @@ struct PendingCopy {
 
 struct Thread {
   Fiber fiber;
+  bool started = false;
   bool finished = false;
   const std::uint64_t* waits_on = nullptr;  // goes on when this differs from `waits_while`
   std::uint64_t waits_while = 0;
@@ -128,9 +129,12 @@ class Cta {
  private:
   static void entry();
 
+  [[nodiscard]] std::string failure(const std::string& what) const;
   Thread& current() { return threads_[static_cast<std::size_t>(thread_)]; }
   void wait_while(const std::uint64_t& counter, std::uint64_t value);
   void leave(Fiber& from);
+  Fiber& next_turn();
+  Fiber& next_abandoned();
   void run_thread();
   std::uint8_t* place(std::uint32_t address, std::uint32_t count);
   Barrier& barrier_at(std::uint32_t address);
@@ -163,9 +167,24 @@ class Cta {
 // NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables)
 thread_local Cta* running = nullptr;
 
+/// Unwinds the stack of a thread whose CTA has failed.
+struct Abandoned {};
+
 void Cta::entry() {
   Fiber::arrived();
-  running->run_thread();
+  Cta& cta = *running;
+  Thread& self = cta.current();
+  self.started = true;
+  Fiber* next = nullptr;
+  try {
+    cta.run_thread();
+    self.finished = true;
+    next = &cta.next_turn();
+  } catch (const Abandoned&) {
+    self.finished = true;
+    next = &cta.next_abandoned();
+  }
+  Fiber::end(self.fiber, *next);
 }
 
 void Cta::run_thread() {
@@ -176,8 +195,6 @@ void Cta::run_thread() {
     if (!group.empty()) fail("ends with asynchronous copies that were not waited for");
   }
   if (!self.products.empty()) fail("ends with products that were not waited for");
-  self.finished = true;
-  leave(self.fiber);
 }
 
 void Cta::run(int block) {
@@ -192,6 +209,7 @@ void Cta::run(int block) {
   if (launch_.order_seed != 0) std::shuffle(order_.begin(), order_.end(), random_);
   for (std::size_t i = 0; i < order_.size(); ++i) place_[static_cast<std::size_t>(order_[i])] = i;
   for (Thread& thread : threads_) {
+    thread.started = false;
     thread.finished = false;
     thread.waits_on = nullptr;
     thread.open.clear();
@@ -207,8 +225,8 @@ void Cta::run(int block) {
   if (!error_.empty()) throw std::runtime_error(error_);
 }
 
-/// Gives the turn to the next thread that can go on, or back to run() when all have finished.
-void Cta::leave(Fiber& from) {
+/// The next thread that can go on, or run() when all have finished.
+Fiber& Cta::next_turn() {
   const std::size_t count = order_.size();
   std::size_t at = place_[static_cast<std::size_t>(thread_)];
   bool all_finished = true;
@@ -220,14 +238,29 @@ void Cta::leave(Fiber& from) {
     if (next.waits_on != nullptr && *next.waits_on == next.waits_while) continue;
     next.waits_on = nullptr;
     thread_ = order_[at];
-    if (&next.fiber != &from) Fiber::change(from, next.fiber);
-    return;
+    return next.fiber;
   }
-  if (!all_finished) {
-    if (deliver_all()) return leave(from);
-    fail("waits for a barrier or a collective that not all of its threads reach");
+  if (all_finished) return outside_;
+  if (deliver_all()) return next_turn();
+  error_ = failure("waits for a barrier or a collective that not all of its threads reach");
+  return next_abandoned();
+}
+
+/// The next thread that has something on its stack, or run() when none has.
+Fiber& Cta::next_abandoned() {
+  for (std::size_t i = 0; i < threads_.size(); ++i) {
+    if (!threads_[i].started || threads_[i].finished) continue;
+    thread_ = static_cast<int>(i);
+    return threads_[i].fiber;
   }
-  Fiber::change(from, outside_);
+  return outside_;
+}
+
+/// Gives the turn away, and comes back with it.
+void Cta::leave(Fiber& from) {
+  Fiber& next = next_turn();
+  if (&next != &from) Fiber::change(from, next);
+  if (!error_.empty()) throw Abandoned();
 }
 
 void Cta::wait_while(const std::uint64_t& counter, std::uint64_t value) {
@@ -237,11 +270,13 @@ void Cta::wait_while(const std::uint64_t& counter, std::uint64_t value) {
   leave(self.fiber);
 }
 
+std::string Cta::failure(const std::string& what) const {
+  return "CTA " + std::to_string(block_) + ", thread " + std::to_string(thread_) + " " + what;
+}
+
 void Cta::fail(const std::string& what) {
-  error_ = "CTA " + std::to_string(block_) + ", thread " + std::to_string(thread_) + " " + what;
-  Fiber abandoned;  // nobody comes back to this thread
-  Fiber::change(abandoned, outside_);
-  std::terminate();
+  error_ = failure(what);
+  throw Abandoned();
 }
 
 std::uint8_t* Cta::place(std::uint32_t address, std::uint32_t count) {

@@ -3,6 +3,8 @@
 // Under sanitizers, which want to be told of every change, swapcontext and their own calls are used.
 #include "kernels/emulation/fiber.h"
 
+#include <exception>
+
 #ifdef KVCAST_ASAN_FIBERS
 #include <sanitizer/common_interface_defs.h>
 #endif
@@ -28,13 +30,22 @@ void Fiber::start(void (*entry)()) {
   makecontext(&context_, entry, 0);
   has_place_ = false;
 #ifdef KVCAST_TSAN_FIBERS
-  if (sanitizer_ == nullptr) sanitizer_ = __tsan_create_fiber(0);
+  // A new one each time: calls that an ended fiber never returned from would stay on the sanitizer's stack.
+  if (sanitizer_ != nullptr) __tsan_destroy_fiber(sanitizer_);
+  sanitizer_ = __tsan_create_fiber(0);
 #endif
+}
+
+void Fiber::change(Fiber& from, Fiber& to) { change(from, to, false); }
+
+void Fiber::end(Fiber& from, Fiber& to) {
+  change(from, to, true);
+  std::terminate();
 }
 
 #if defined(KVCAST_ASAN_FIBERS)
 
-void Fiber::change(Fiber& from, Fiber& to) {
+void Fiber::change(Fiber& from, Fiber& to, bool for_good) {
   // The thread's own stack is unknown to us: the sanitizer tells it to the first fiber, which is not needed
   // here because going back to it uses what start_switch kept.
   static thread_local const void* main_bottom = nullptr;
@@ -49,7 +60,7 @@ void Fiber::change(Fiber& from, Fiber& to) {
     pthread_attr_destroy(&attributes);
     main_bottom = address;
   }
-  __sanitizer_start_switch_fiber(&from.sanitizer_, bottom, size);
+  __sanitizer_start_switch_fiber(for_good ? nullptr : &from.sanitizer_, bottom, size);
   swapcontext(&from.context_, &to.context_);
   __sanitizer_finish_switch_fiber(from.sanitizer_, nullptr, nullptr);
 }
@@ -58,7 +69,7 @@ void Fiber::arrived() { __sanitizer_finish_switch_fiber(nullptr, nullptr, nullpt
 
 #elif defined(KVCAST_TSAN_FIBERS)
 
-void Fiber::change(Fiber& from, Fiber& to) {
+void Fiber::change(Fiber& from, Fiber& to, bool /*for_good*/) {
   if (from.stack_ == nullptr) from.sanitizer_ = __tsan_get_current_fiber();
   __tsan_switch_to_fiber(to.sanitizer_, 0);
   swapcontext(&from.context_, &to.context_);
@@ -68,7 +79,7 @@ void Fiber::arrived() {}
 
 #else
 
-void Fiber::change(Fiber& from, Fiber& to) {
+void Fiber::change(Fiber& from, Fiber& to, bool /*for_good*/) {
   from.has_place_ = true;
   if (_setjmp(from.place_) != 0) return;
   if (to.has_place_) _longjmp(to.place_, 1);

@@ -38,11 +38,15 @@ class Fiber {
 
   /// Leaves `from`, which goes on when somebody switches to it again.
   static void change(Fiber& from, Fiber& to);
+  /// Leaves `from` for good. Its entry function has nothing left to do: what it had on its stack is gone.
+  [[noreturn]] static void end(Fiber& from, Fiber& to);
   /// The first thing that an entry function does.
   static void arrived();
 
  private:
   static constexpr std::size_t kStackBytes = std::size_t{256} * 1024;
+
+  static void change(Fiber& from, Fiber& to, bool for_good);
 
   std::unique_ptr<std::byte[]> stack_;
   ucontext_t context_ = {};
