@@ -1,4 +1,4 @@
-# Writes OUTPUT: a table of (path, text) of every file below ROOT/FOLDER, in order of path. String literals stay below the 64 KiB
+# Writes OUTPUT: FUNCTION(), a table of (path, text) of every file below ROOT/FOLDER, in order of path. String literals stay below the 64 KiB
 # that the standard guarantees by being cut into pieces.
 file(GLOB_RECURSE files RELATIVE ${ROOT} ${ROOT}/${FOLDER}/*)
 list(SORT files)
@@ -19,5 +19,5 @@ foreach(file IN LISTS files)
   # A literal with "sv" knows its length; a compiler counts no more than 262,144 characters.
   string(APPEND text "    {\"${file}\", ${pieces}sv},\n")
 endforeach()
-string(APPEND text "    {\"\", \"\"},\n};\n\n}  // namespace\n\nstd::span<const EmbeddedFile> embedded_files() {\n  return std::span<const EmbeddedFile>(kFiles).first(std::size(kFiles) - 1);\n}\n\n}  // namespace kvcast\n")
+string(APPEND text "    {\"\", \"\"},\n};\n\n}  // namespace\n\nstd::span<const EmbeddedFile> ${FUNCTION}() {\n  return std::span<const EmbeddedFile>(kFiles).first(std::size(kFiles) - 1);\n}\n\n}  // namespace kvcast\n")
 file(WRITE ${OUTPUT} "${text}")

@@ -41,12 +41,14 @@ function(kvcast_library name folder)
   endif()
 endfunction()
 
-# kvcast_embed(NAME FOLDER): every file below FOLDER as text inside kvcast_NAME, so that the binary needs no installed data.
-function(kvcast_embed name folder)
+# kvcast_embed(NAME FOLDER FUNCTION): every file below FOLDER as text inside kvcast_NAME, so that the binary needs no installed data;
+# FUNCTION() lists them (sim/base/embedded.h).
+function(kvcast_embed name folder function)
   file(GLOB_RECURSE files CONFIGURE_DEPENDS ${folder}/*)
-  set(output ${CMAKE_BINARY_DIR}/embedded.cpp)
+  set(output ${CMAKE_BINARY_DIR}/${function}.cpp)
   add_custom_command(OUTPUT ${output}
-    COMMAND ${CMAKE_COMMAND} -DROOT=${PROJECT_SOURCE_DIR} -DFOLDER=${folder} -DOUTPUT=${output} -P ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
+    COMMAND ${CMAKE_COMMAND} -DROOT=${PROJECT_SOURCE_DIR} -DFOLDER=${folder} -DFUNCTION=${function} -DOUTPUT=${output}
+      -P ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
     DEPENDS ${files} ${PROJECT_SOURCE_DIR}/cmake/embed.cmake VERBATIM)
   target_sources(kvcast_${name} PRIVATE ${output})
 endfunction()

@@ -6,7 +6,7 @@
 kvcast_build_packages=(
   g++ cmake ninja-build
   libfmt-dev libyaml-cpp-dev libcli11-dev libeigen3-dev nlohmann-json3-dev libsimdjson-dev
-  libzstd-dev zlib1g-dev libxxhash-dev librandom123-dev
+  libzstd-dev zlib1g-dev libsqlite3-dev libxxhash-dev librandom123-dev
 )
 # shellcheck disable=SC2034  # test.sh uses it
 kvcast_test_packages=(libboost-test-dev)

@@ -44,6 +44,10 @@ std::vector<double> prefill_terms(const MeasurementRecord& record) {
   return {1, batch, batch * (past + q), batch * (q * past + q * (q + 1) / 2)};
 }
 
+std::vector<double> decode_terms(const MeasurementRecord& record) {
+  return {1, member(record, "batch"), member(record, "context_sum")};
+}
+
 std::vector<double> gemm_terms(const MeasurementRecord& record) {
   const double m = member(record, "m"), n = member(record, "n"), k = member(record, "k");
   return {1, n * k, m * (n + k), m * n * k};
@@ -55,12 +59,10 @@ const std::vector<SumForm>& sum_forms() {
   };
   static const std::vector<SumForm> forms = {
       {"gemm", {}, gemm_terms},
-      {"decode_attention",
-       {"heads", "kv_heads", "head_size"},
-       [](const MeasurementRecord& record) {
-         return std::vector<double>{1, member(record, "batch"), member(record, "context_sum")};
-       }},
+      {"decode_attention", {"heads", "kv_heads", "head_size"}, decode_terms},
       {"prefill_attention", {"heads", "kv_heads", "head_size"}, prefill_terms},
+      {"mla_decode", {"heads", "head_size"}, decode_terms},
+      {"mla_prefill", {"heads", "head_size"}, prefill_terms},
       {"append", {"heads", "kv_heads", "head_size"}, rows_of("tokens")},
       {"rms_norm", {"width"}, rows_of("rows")},
       {"silu_mul", {"width"}, rows_of("rows")},
@@ -284,6 +286,7 @@ void fit_form(const SumForm& form, const std::vector<MeasurementRecord>& records
   std::map<FitKey, std::vector<Point>> groups;
   for (const MeasurementRecord& record : records) {
     if (record.op != form.op || record.sentinel || member(record, "window") > 0) continue;
+    if (record.op == "decode_attention" && member(record, "q_len") > 1) continue;  // of speculation
     FitKey key{record.kernel, record.dtype, {}};
     for (const std::string& name : form.constants)
       key.constants.push_back(static_cast<std::int64_t>(member(record, name)));

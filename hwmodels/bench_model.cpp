@@ -20,6 +20,8 @@ const std::vector<std::pair<std::string, std::vector<std::string>>>& all_terms()
       {"gemm", {"call", "weights", "activations", "products"}},
       {"decode_attention", {"call", "sequences", "context"}},
       {"prefill_attention", {"call", "sequences", "context", "pairs"}},
+      {"mla_decode", {"call", "sequences", "context"}},
+      {"mla_prefill", {"call", "sequences", "context", "pairs"}},
       {"append", {"call", "tokens"}},
       {"rms_norm", {"call", "rows"}},
       {"silu_mul", {"call", "rows"}},

@@ -86,15 +86,34 @@ struct BenchCalibration {
 /// \throws InputError (exit code 4) "file:line:column: what" where a fit is malformed
 [[nodiscard]] std::vector<BenchFit> parse_bench_fits(const CalibrationFile& file);
 
-/// Adds the kernels of a step up: embedding, for each layer two norms, the four matrix products, append,
-/// attention and activation; the last norm, the head and the sampler. A matrix product of other n and k than
-/// the fits' is taken from the sum over all of them. \param dtype of weights, activations and cache, as the
-/// records name it \throws InputError where a layer is none of a Llama-like model (full attention, one gated
-/// MLP), where the model is split over GPUs, or where the calibration lacks a kernel for the model's shapes,
-/// naming the shapes that it has
-[[nodiscard]] std::unique_ptr<StepTimer> make_bench_timer(const std::vector<BenchFit>& fits,
-                                                          const ModelSpec& model,
-                                                          std::int64_t tensor_parallel_size,
-                                                          const std::string& kv_dtype);
+/// What an engine adds to the kernels.
+struct BenchTimerOptions {
+  double host_added_us = 0;  // of each step
+  double host_hidden_us =
+      0;  // a step takes at least so long: the host's work, where it runs beside the device's
+  /// Batch sizes of captured CUDA graphs, ascending: a step of no more tokens than the largest is padded to
+  /// the next.
+  std::vector<std::int64_t> capture_sizes = {};
+  bool pads_prompts = true;  // steps with prompt chunks too; else decode steps alone
+};
+
+class BenchTimer : public StepTimer {
+ public:
+  /// What was not measured as it runs, and how it was taken instead, as sentences.
+  [[nodiscard]] virtual const std::vector<std::string>& notes() const = 0;
+};
+
+/// Adds the kernels of a step up: embedding; for each layer two norms, the matrix products, append, attention
+/// and activation; the last norm, the head and the sampler. Latent attention (MLA) passes its absorbed
+/// projections and attends in the latent space; routed experts are one product over the weights of the
+/// distinct experts. A matrix product of other n and k than the fits' is taken from the sum over all of them;
+/// a kernel over rows of another width by its bytes (bench_sizes.h). \param kv_dtype of the cache, as the
+/// records name it 	hrows InputError where a layer is none of these, where the model is split over GPUs,
+/// or where the calibration lacks a kernel for the model's shapes, naming the shapes that it has
+[[nodiscard]] std::unique_ptr<BenchTimer> make_bench_timer(const std::vector<BenchFit>& fits,
+                                                           const ModelSpec& model,
+                                                           std::int64_t tensor_parallel_size,
+                                                           const std::string& kv_dtype,
+                                                           const BenchTimerOptions& options = {});
 
 }  // namespace kvcast

@@ -182,7 +182,8 @@ class TermBuilder {
 
   /// The fit of the nearest attention class, with the wanted constants in its place. nullptr: no attention at
   /// all
-  std::shared_ptr<const KernelFit> attention_fit(std::string_view form, double head_dim, double window) {
+  std::shared_ptr<const KernelFit> attention_fit(std::string_view form, double head_dim, double window,
+                                                 double value_bytes) {
     const KernelFit* best = nullptr;
     double nearest = INFINITY;
     for (const KernelFit& fit : kernels_.fits()) {
@@ -190,23 +191,23 @@ class TermBuilder {
       const std::vector<double>& c = fit.key.constants;
       if ((c[1] > 0) != (window > 0)) continue;
       const double far = 2 * distance(c[0], head_dim) + (window > 0 ? distance(c[1], window) : 0) +
-                         distance(c[2], kv_bytes());
+                         distance(c[2], value_bytes);
       if (far < nearest) {
         nearest = far;
         best = &fit;
       }
     }
-    if (best == nullptr && window > 0) return attention_fit(form, head_dim, 0);
+    if (best == nullptr && window > 0) return attention_fit(form, head_dim, 0, value_bytes);
     if (best == nullptr) return nullptr;
     const std::vector<double>& c = best->key.constants;
-    if (c[0] != head_dim || c[1] != window || distance(c[2], kv_bytes()) > 0.01) {
+    if (c[0] != head_dim || c[1] != window || distance(c[2], value_bytes) > 0.01) {
       note(fmt::format(
           "the calibration has no {} with heads of {}, window {} and {:.3g} bytes a value: its form at "
           "these, with the residual of heads of {}, window {}, {:.3g} bytes",
-          form == "decode_attention" ? "decode attention" : "prefill attention", head_dim, window, kv_bytes(),
-          c[0], c[1], c[2]));
+          form == "decode_attention" ? "decode attention" : "prefill attention", head_dim, window,
+          value_bytes, c[0], c[1], c[2]));
     }
-    return adapted(*best, {head_dim, window, kv_bytes(), static_cast<double>(gpu_.sm_count)});
+    return adapted(*best, {head_dim, window, value_bytes, static_cast<double>(gpu_.sm_count)});
   }
 
   TimeOf attention(const Op& op) {
@@ -214,9 +215,11 @@ class TermBuilder {
     const std::string_view form = decode ? "decode_attention" : "prefill_attention";
     const auto head_dim = static_cast<double>(op.form.head_dim);
     const auto window = static_cast<double>(op.window);
-    const auto full = attention_fit(form, head_dim, 0);
+    const double value_bytes =
+        op.form.kv_millibytes > 0 ? static_cast<double>(op.form.kv_millibytes) / 1000 : kv_bytes();
+    const auto full = attention_fit(form, head_dim, 0, value_bytes);
     if (full == nullptr) return by_roofline(op, "attention");
-    const auto local = op.window > 0 ? attention_fit(form, head_dim, window) : full;
+    const auto local = op.window > 0 ? attention_fit(form, head_dim, window, value_bytes) : full;
     const auto layers = static_cast<double>(op.form.layers);
     const auto heads = static_cast<double>(op.form.heads), kv_heads = static_cast<double>(op.form.kv_heads);
     return [=](const TermPoint& point) {
@@ -230,7 +233,7 @@ class TermBuilder {
   /// Latent attention by itself, at the efficiency that plain attention of many long sequences reaches.
   TimeOf latent_attention(const Op& op) {
     const bool decode = op.rows == OpRows::decode_context;
-    const auto fit = attention_fit(decode ? "decode_attention" : "prefill_attention", 128, 0);
+    const auto fit = attention_fit(decode ? "decode_attention" : "prefill_attention", 128, 0, kv_bytes());
     if (fit == nullptr) return by_roofline(op, "latent attention");
     note(
         "the calibration has no latent attention of these widths: the datasheet's time at the efficiency of "

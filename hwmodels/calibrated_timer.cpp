@@ -89,24 +89,15 @@ class TableTimer final : public CalibratedTimer {
 
   [[nodiscard]] DecodeLine decode(std::int64_t seqs, std::int64_t context) const override {
     const bool known = seqs < static_cast<std::int64_t>(decode_rows_.size());
-    DecodeLine line =
-        known ? decode_rows_[static_cast<std::size_t>(seqs)].work : work_->decode(seqs, context);
-    const Int128 fixed =
-        known ? decode_rows_[static_cast<std::size_t>(seqs)].fixed : fixed_cost(decode_shape(seqs));
-    Segment segment;
-    if (seqs > 0 && !decode_.empty()) segment = attention_line(decode_, seqs, context);
-    segment.base += fixed;
-    line.context_max = std::min(line.context_max, segment.context_max);
-    if (segment.at(context) < host_hidden_) {  // the host is what the step waits for, up to where it is not
-      if (segment.slope > 0) {
-        const Int128 crossing = (host_hidden_ - segment.base) / segment.slope;
-        if (crossing < line.context_max) line.context_max = static_cast<std::int64_t>(crossing);
-      }
-      segment.base = host_hidden_;
-      segment.slope = 0;
-    }
-    segment.base += host_added_;
-    return finish_line(line, segment, context);
+    return decode_on(known ? decode_rows_[static_cast<std::size_t>(seqs)].work : work_->decode(seqs, context),
+                     seqs, context);
+  }
+
+  /// Bytes and FLOP go with what bounded layers attend to; their time with the mean context, as the kernels
+  /// were timed.
+  [[nodiscard]] DecodeLine decode_within(std::int64_t seqs, std::int64_t context,
+                                         std::int64_t reach) const override {
+    return decode_on(work_->decode_within(seqs, context, reach), seqs, context);
   }
 
   [[nodiscard]] double relative_error(const StepShape& shape) const override {
@@ -149,6 +140,27 @@ class TableTimer final : public CalibratedTimer {
     DecodeLine work;
     Int128 fixed = 0;
   };
+
+  /// The line of a decode step whose bytes and FLOP are known.
+  [[nodiscard]] DecodeLine decode_on(DecodeLine line, std::int64_t seqs, std::int64_t context) const {
+    const bool known = seqs < static_cast<std::int64_t>(decode_rows_.size());
+    const Int128 fixed =
+        known ? decode_rows_[static_cast<std::size_t>(seqs)].fixed : fixed_cost(decode_shape(seqs));
+    Segment segment;
+    if (seqs > 0 && !decode_.empty()) segment = attention_line(decode_, seqs, context);
+    segment.base += fixed;
+    line.context_max = std::min(line.context_max, segment.context_max);
+    if (segment.at(context) < host_hidden_) {  // the host is what the step waits for, up to where it is not
+      if (segment.slope > 0) {
+        const Int128 crossing = (host_hidden_ - segment.base) / segment.slope;
+        if (crossing < line.context_max) line.context_max = static_cast<std::int64_t>(crossing);
+      }
+      segment.base = host_hidden_;
+      segment.slope = 0;
+    }
+    segment.base += host_added_;
+    return finish_line(line, segment, context);
+  }
 
   static StepShape decode_shape(std::int64_t seqs) {
     StepShape shape;

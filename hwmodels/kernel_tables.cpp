@@ -72,6 +72,8 @@ const std::vector<KernelTables::LayoutRule>& KernelTables::layouts() {
 }
 
 void KernelTables::fail(std::string_view column, const std::string& what) const {
+  if (!has_lines_)
+    throw InputError(fmt::format("{}: row {}: {}: {}", table_, line_, column, what), ExitCode::bad_data);
   const auto at = column_at_.find(column);
   std::size_t place = 1;
   if (at != column_at_.end() && at->second < cells_.size())
@@ -80,16 +82,24 @@ void KernelTables::fail(std::string_view column, const std::string& what) const 
 }
 
 void KernelTables::begin(const std::string& name, std::string_view header) {
+  const std::vector<std::string_view> cells = split(header);
+  begin_columns(name + ":1:1", {cells.begin(), cells.end()});
   table_ = name;
+  has_lines_ = true;
+}
+
+void KernelTables::begin_columns(const std::string& name, const std::vector<std::string>& columns) {
+  table_ = name;
+  has_lines_ = false;
   line_ = 1;
   columns_.clear();
   column_at_.clear();
   cells_.clear();
-  for (const std::string_view column : split(header)) {
-    if (!column_at_.emplace(std::string(column), columns_.size()).second)
-      throw InputError(fmt::format("{}:1:1: the column {} appears twice", name, quoted(column)),
+  for (const std::string& column : columns) {
+    if (!column_at_.emplace(column, columns_.size()).second)
+      throw InputError(fmt::format("{}: the column {} appears twice", name, quoted(column)),
                        ExitCode::bad_data);
-    columns_.emplace_back(column);
+    columns_.push_back(column);
   }
   std::string known;
   for (const LayoutRule& rule : layouts()) {
@@ -101,13 +111,13 @@ void KernelTables::begin(const std::string& name, std::string_view header) {
     needs.insert(needs.end(), rule.needs.begin(), rule.needs.end());
     for (const std::string_view column : needs) {
       if (column_at_.count(column) == 0)
-        throw InputError(fmt::format("{}:1:1: a {} table needs the column {}", name, rule.name, column),
+        throw InputError(fmt::format("{}: a {} table needs the column {}", name, rule.name, column),
                          ExitCode::bad_data);
     }
     return;
   }
   throw InputError(
-      fmt::format("{}:1:1: the header is that of no known table of kernel timings (known: {})", name, known),
+      fmt::format("{}: the header is that of no known table of kernel timings (known: {})", name, known),
       ExitCode::bad_data);
 }
 
@@ -182,6 +192,16 @@ void KernelTables::row(std::string_view text, std::int64_t line) {
     cells_.clear();
     fail(columns_.front(), fmt::format("expected {} cells, found {}", columns_.size(), found));
   }
+  take_row();
+}
+
+void KernelTables::row_cells(const std::vector<std::string_view>& cells, std::int64_t number) {
+  line_ = number;
+  cells_ = cells;
+  take_row();
+}
+
+void KernelTables::take_row() {
   note_origin();
   const double us = 1e3 * number("latency", 1e-9);
   switch (layout_) {

@@ -39,6 +39,12 @@ class KernelTables {
   /// \throws InputError (exit code 4) "name:line:column: column: what"
   void row(std::string_view text, std::int64_t line);
 
+  /// The same for a table without lines, as Parquet files are: columns by name, then rows as cells.
+  /// \param number of the row, the first is 1
+  /// \throws InputError (exit code 4) "name: row number: column: what"
+  void begin_columns(const std::string& name, const std::vector<std::string>& columns);
+  void row_cells(const std::vector<std::string_view>& cells, std::int64_t number);
+
   [[nodiscard]] const std::vector<KernelSamples>& samples() const { return samples_; }
   /// What the tables say of their device and engine, each value once: "NVIDIA H100 80GB HBM3", "vllm 0.24.0".
   [[nodiscard]] const std::vector<std::string>& devices() const { return devices_; }
@@ -68,6 +74,7 @@ class KernelTables {
   void add_attention(std::string_view form, double length, double us);
   void add_mla(std::string_view form, double length, double us);
   void note_origin();
+  void take_row();
 
   double sms_;
   std::string table_;
@@ -76,7 +83,8 @@ class KernelTables {
   std::map<std::string, std::size_t, std::less<>> column_at_;
   std::vector<std::string_view> cells_;  // of the row in work
   std::string_view text_;
-  std::int64_t line_ = 0;
+  std::int64_t line_ = 0;  // of a file with lines, else the row's number
+  bool has_lines_ = true;
   std::vector<KernelSamples> samples_;
   std::map<std::string, std::size_t> class_at_;
   std::vector<std::string> devices_, engines_;

@@ -129,6 +129,7 @@ void add_entries(const ModelSpec& model, const LayerSpec& layer, std::int64_t in
     entry.page_bytes =
         block_size * layer_bytes_per_token(layer, options.tensor_parallel, dtype, model.dtype_bytes);
     if (is_windowed(layer.kind)) entry.window = layer.attention.window;
+    entry.retention = layer.retention;
   } else {
     return;
   }
@@ -190,7 +191,7 @@ void widen_windows(std::vector<KvEntry>& entries) {
 bool is_uniform(const std::vector<KvEntry>& entries) {
   return std::all_of(entries.begin(), entries.end(), [&](const KvEntry& entry) {
     return entry.kind == entries[0].kind && entry.window == entries[0].window &&
-           entry.block_size == entries[0].block_size &&
+           entry.block_size == entries[0].block_size && entry.retention == entries[0].retention &&
            (entry.kind != LayerKind::recurrent || entry.page_bytes == entries[0].page_bytes);
   });
 }
@@ -211,14 +212,14 @@ void equalize_pages(std::vector<KvEntry>& entries) {
   }
 }
 
-using SpecKey = std::tuple<LayerKind, std::int64_t, std::int64_t, std::int64_t>;
+using SpecKey = std::tuple<LayerKind, std::int64_t, std::int64_t, std::int64_t, Retention>;
 
 /// Buckets of layers with equal specs, in order of their first layer, cut into groups of about equal size.
 std::vector<KvLayoutGroup> make_groups(const std::vector<KvEntry>& entries) {
   std::vector<std::vector<KvEntry>> buckets;
   std::map<SpecKey, std::size_t> where;
   for (const KvEntry& entry : entries) {
-    const SpecKey key{entry.kind, entry.block_size, entry.unpadded_bytes, entry.window};
+    const SpecKey key{entry.kind, entry.block_size, entry.unpadded_bytes, entry.window, entry.retention};
     const auto [at, is_new] = where.emplace(key, buckets.size());
     if (is_new) buckets.emplace_back();
     buckets[at->second].push_back(entry);
@@ -236,7 +237,12 @@ std::vector<KvLayoutGroup> make_groups(const std::vector<KvEntry>& entries) {
     const std::size_t first = groups.size();
     for (std::size_t i = 0; i < bucket.size(); ++i) {
       if (i < count)
-        groups.push_back({bucket[i].kind, bucket[i].block_size, bucket[i].window, bucket[i].checkpoint, {}});
+        groups.push_back({bucket[i].kind,
+                          bucket[i].block_size,
+                          bucket[i].window,
+                          bucket[i].checkpoint,
+                          bucket[i].retention,
+                          {}});
       groups[first + i % count].entries.push_back(bucket[i]);
     }
   }
@@ -264,8 +270,9 @@ void sum_rank(const ModelSpec& model, const KvOptions& options, std::int64_t beg
   for (std::int64_t i = begin;
        i < std::min<std::int64_t>(end, static_cast<std::int64_t>(model.layers.size())); ++i) {
     const LayerSpec& layer = model.layers[static_cast<std::size_t>(i)];
-    const bool unbounded =
-        layer.kind == LayerKind::full_attention || layer.kind == LayerKind::mla || !options.hybrid_manager;
+    const bool unbounded = (layer.kind == LayerKind::full_attention || layer.kind == LayerKind::mla ||
+                            !options.hybrid_manager) &&
+                           layer.retention.blocks_max(1) == 0;
     if (unbounded) {
       layout.bytes_per_token +=
           layer_bytes_per_token(layer, options.tensor_parallel, layout.dtype, model.dtype_bytes) +
@@ -309,6 +316,11 @@ std::int64_t state_bytes(const RecurrentShape& state, std::int64_t tensor_parall
     case StateFamily::kimi_delta:
       conv = 3 * heads * state.head_dim_v;
       break;
+    case StateFamily::linear_attention:  // the sums of keys stand beside the matrix as one more column
+      return heads * state.head_dim_k * (state.head_dim_v + 1) * element;
+    case StateFamily::rwkv:
+      conv = 2 * state.intermediate;  // whole on every rank
+      break;
   }
   return (state.conv_kernel - 1 + speculative_tokens) * conv * dtype_bytes +
          heads * state.head_dim_k * state.head_dim_v * element;
@@ -318,9 +330,16 @@ std::int64_t layer_bytes_per_token(const LayerSpec& layer, std::int64_t tensor_p
                                    std::int64_t dtype_bytes) {
   if (is_attention(layer.kind)) {
     const AttentionShape& shape = layer.attention;
-    return kv_heads_per_rank(shape.kv_heads, tensor_parallel) *
-           (kv_vector_bytes(dtype, shape.head_dim_k, dtype_bytes) +
-            kv_vector_bytes(dtype, shape.head_dim_v, dtype_bytes));
+    const std::int64_t kv_heads = kv_heads_per_rank(shape.kv_heads, tensor_parallel);
+    const KvStorage& storage = layer.storage;
+    const KvDtype stored = storage.as_model ? KvDtype::model : dtype;
+    const bool own = storage.bits > 0 && !storage.as_model;
+    const std::int64_t keys = own ? kv_vector_bytes(storage, storage.keys, shape.head_dim_k)
+                                  : kv_vector_bytes(stored, shape.head_dim_k, dtype_bytes);
+    const std::int64_t values = own ? kv_vector_bytes(storage, storage.values, shape.head_dim_v)
+                                    : kv_vector_bytes(stored, shape.head_dim_v, dtype_bytes);
+    return kv_heads * (storage.one_vector ? std::max(keys, values) : keys + values) +
+           score_cost(layer.retention, shape.heads / tensor_parallel, kv_heads, shape.head_dim_k).stored;
   }
   if (layer.kind != LayerKind::mla) return 0;
   // The packed record keeps the rotary part in 16 bits and a scale per 128 latent values.
@@ -333,7 +352,8 @@ std::int64_t kv_bytes_per_token(const ModelSpec& model, std::int64_t tensor_para
   const KvDtype resolved = resolve_dtype(model, traits_of(model), dtype);
   std::int64_t bytes = 0;
   for (const LayerSpec& layer : model.layers) {
-    const bool grows = layer.kind == LayerKind::full_attention || layer.kind == LayerKind::mla;
+    const bool grows = (layer.kind == LayerKind::full_attention || layer.kind == LayerKind::mla) &&
+                       layer.retention.blocks_max(1) == 0;
     if (grows)
       bytes += layer_bytes_per_token(layer, tensor_parallel, resolved, model.dtype_bytes) +
                index_bytes_per_token(layer.mla);
@@ -364,7 +384,7 @@ KvLayout make_kv_layout(const ModelSpec& model, const KvOptions& options) {
   const bool uniform = is_uniform(entries);
   if (uniform) {
     layout.groups.push_back({entries[0].kind, entries[0].block_size, entries[0].window, entries[0].checkpoint,
-                             std::move(entries)});
+                             entries[0].retention, std::move(entries)});
   } else {
     equalize_pages(entries);
     layout.groups = make_groups(entries);
@@ -389,6 +409,8 @@ KvLayout make_kv_layout(const ModelSpec& model, const KvOptions& options) {
 
 std::int64_t group_blocks(const KvLayoutGroup& group, const KvOptions& options, std::int64_t tokens) {
   const std::int64_t flight = options.in_flight_tokens;
+  if (group.retention.blocks_max(group.block_size) > 0)
+    return group.retention.blocks(tokens, group.block_size);
   switch (group.kind) {
     case LayerKind::recurrent:
       return 1 + options.speculative_tokens + (options.prefix_caching ? 1 + (group.checkpoint ? 1 : 0) : 0);

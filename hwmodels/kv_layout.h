@@ -42,6 +42,7 @@ struct KvEntry {
   std::int64_t unpadded_bytes = 0;
   std::int64_t window = 0;  // tokens; 0: unbounded
   bool checkpoint = false;  // recurrent: exports prefill checkpoints
+  Retention retention;
 };
 
 /// Layers that share block ids: block k of the group is page k of each of its layers.
@@ -50,6 +51,7 @@ struct KvLayoutGroup {
   std::int64_t block_size = 0;
   std::int64_t window = 0;
   bool checkpoint = false;
+  Retention retention;
   std::vector<KvEntry> entries;
   [[nodiscard]] std::int64_t page_bytes_max() const;
 };
@@ -89,8 +91,8 @@ struct KvLayout {
                                        std::int64_t speculative_tokens, std::int64_t dtype_bytes,
                                        std::int64_t element_bytes);
 
-/// Bytes one token costs in one attention or MLA layer on one rank (0 in other kinds), its sparse index not
-/// counted.
+/// Bytes one token costs in one attention or MLA layer on one rank (0 in other kinds), with what its
+/// retention keeps of scores; its sparse index not counted.
 [[nodiscard]] std::int64_t layer_bytes_per_token(const LayerSpec& layer, std::int64_t tensor_parallel,
                                                  KvDtype dtype, std::int64_t dtype_bytes);
 

@@ -82,14 +82,23 @@ void fill_groups(const KvLayout& layout, const KvOptions& kv, std::int64_t max_m
     entry.page_bytes = group.page_bytes_max();
     entry.window = group.window;
     entry.blocks_per_request = group_blocks(group, kv, max_model_len);
+    entry.blocks_max = group.retention.blocks_max(group.block_size);
+    entry.prompt_max = group.retention.prompt_max();
     report.groups.push_back(entry);
   }
 }
 
-void fill_kv(const KvLayout& layout, const KvCapacity& capacity, const KvOptions& kv,
+void fill_kv(const ModelSpec& model, const KvLayout& layout, const KvCapacity& capacity, const KvOptions& kv,
              std::int64_t max_model_len, KvReport& report) {
   report.dtype = std::string(to_string(layout.dtype));
   report.scheme = kv_dtype_scheme(layout.dtype);
+  const auto own = std::find_if(model.layers.begin(), model.layers.end(), [](const LayerSpec& layer) {
+    return layer.storage.bits > 0 && !layer.storage.as_model;
+  });
+  if (own != model.layers.end()) {
+    report.dtype = std::to_string(own->storage.bits) + " bits";
+    report.scheme = "kv_quantization: " + describe(own->storage);
+  }
   report.bytes_per_token = layout.bytes_per_token;
   report.state_bytes_per_sequence = layout.state_bytes_per_sequence;
   report.bytes_per_block = layout.bytes_per_block;
@@ -163,9 +172,10 @@ MemoryReport resolve(const ModelSpec& model, const MemoryOptions& options) {
 void check_one_pool(const ModelSpec& model) {
   for (const LayerKind kind : {LayerKind::sliding_window, LayerKind::chunked_local, LayerKind::recurrent}) {
     if (!has_kind(model, kind)) continue;
-    throw InputError(model.name + ": SGLang keeps " + std::string(to_string(kind)) +
-                     " layers in a pool of their own, which this version of kvcast does not size; only models "
-                     "whose layers all keep every token are possible with a profile of SGLang");
+    throw InputError(
+        model.name + ": SGLang keeps " + std::string(to_string(kind)) +
+        " layers in a pool of their own, which this version of kvcast does not size; only models "
+        "whose layers all keep every token are possible with a profile of SGLang");
   }
 }
 
@@ -183,13 +193,21 @@ MemoryReport evaluate(const ModelSpec& model, const GpuSpec& gpu, const MemoryOp
     report.budget = memory_budget(model, gpu, resolved, report);
     for (const BudgetItem& item : report.budget) report.available_kv_bytes += item.bytes;
   }
+  if (const std::int64_t each = residual_bytes(model, options.tensor_parallel_size); each > 0) {
+    const std::int64_t all = each * report.max_num_seqs;
+    report.available_kv_bytes -= all;
+    if (!report.budget.empty())
+      report.budget.push_back(
+          {"Newest tokens in 16 bits", -all,
+           "formula: residual_window tokens of max_num_seqs sequences, beside their blocks"});
+  }
   if (layout.groups.empty()) {
     report.warnings.push_back(model.name + " keeps no KV cache");
     return report;
   }
   const KvCapacity capacity = size_kv_pool(layout, kv, options.profile, report.available_kv_bytes,
                                            report.max_model_len, options.num_gpu_blocks_override.value_or(0));
-  fill_kv(layout, capacity, kv, report.max_model_len, report.kv);
+  fill_kv(model, layout, capacity, kv, report.max_model_len, report.kv);
   report.fits_max_model_len = capacity.fits_max_model_len;
   const bool must_fit = options.profile.checks_length && !options.num_gpu_blocks_override;
   if (!capacity.fits && (must_fit || capacity.blocks_usable == 0)) report.status = MemoryStatus::refused;

@@ -15,11 +15,12 @@
 
 namespace kvcast {
 
-/// The terms of vLLM's budget that no formula gives, fitted on published logs and refitted without each GPU in turn by
-/// tests/oracles/memory_measured.cpp (docs/accuracy.md has the rows and the errors).
+/// The terms of vLLM's budget that no formula gives, fitted on published logs and refitted without each GPU
+/// in turn by tests/oracles/memory_measured.cpp (docs/accuracy.md has the rows and the errors).
 struct BudgetConstants {
-  /// Memory that neither weights nor activations explain: kernels loaded on first use, workspaces, and the buffers of
-  /// NCCL and the custom all-reduce, which grow with the ranks. Least absolute deviations over one node's logs.
+  /// Memory that neither weights nor activations explain: kernels loaded on first use, workspaces, and the
+  /// buffers of NCCL and the custom all-reduce, which grow with the ranks. Least absolute deviations over one
+  /// node's logs.
   double non_torch_gib = 0.24;
   double non_torch_gib_per_rank = 0.11;
   /// A captured graph keeps its kernel nodes and their buffers. The median of the logged captures.
@@ -82,6 +83,8 @@ struct KvGroupReport {
   std::int64_t page_bytes = 0;          // one layer's part of one block, padding included
   std::int64_t window = 0;              // tokens; 0: unbounded
   std::int64_t blocks_per_request = 0;  // of max_model_len
+  std::int64_t blocks_max = 0;          // of any request, where a bounded cache recycles them; 0: no bound
+  std::int64_t prompt_max = 0;          // tokens of a prompt that stay; 0: all
 };
 
 struct KvReport {

@@ -403,6 +403,8 @@ constexpr Family kFamilies[] = {
     {"kimi_linear", read_kimi_linear, nullptr},
     {"llama", read_llama, nullptr},
     {"llama4_text", read_llama4, nullptr},
+    {"mamba", read_mamba, nullptr, true},
+    {"mamba2", read_mamba2, nullptr, true},
     {"mimo", read_mimo, nullptr},
     {"mimo_v2_flash", read_mimo_v2, nullptr},
     {"minimax_m2", read_minimax_m2, nullptr},
@@ -422,6 +424,8 @@ constexpr Family kFamilies[] = {
     {"qwen3_next", read_gated_delta, nullptr},
     {"qwen3_vl_moe_text", read_qwen3_moe, nullptr},
     {"qwen3_vl_text", read_qwen3, nullptr},
+    {"rwkv5", read_rwkv, nullptr, true},
+    {"rwkv6", read_rwkv, nullptr, true},
     {"step3p7", read_step3, nullptr},
 };
 

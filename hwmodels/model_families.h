@@ -22,7 +22,8 @@ using FamilyReader = void (*)(const FamilyInput&);
 struct Family {
   const char* model_type;
   FamilyReader read;
-  const char* refusal;  // why kvcast does not model it; nullptr where `read` does
+  const char* refusal;        // why kvcast does not model it; nullptr where `read` does
+  bool no_attention = false;  // recurrent layers alone
 };
 
 /// \throws InputError naming the known model types
@@ -51,6 +52,9 @@ void read_kimi_linear(const FamilyInput& input);
 void read_gated_delta(const FamilyInput& input);
 void read_nemotron_h(const FamilyInput& input);
 void read_jamba(const FamilyInput& input);
+void read_mamba(const FamilyInput& input);
+void read_mamba2(const FamilyInput& input);
+void read_rwkv(const FamilyInput& input);
 /// The vision tower, where the file has one.
 void read_vision(const FamilyInput& input);
 

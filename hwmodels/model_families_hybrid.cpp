@@ -66,7 +66,7 @@ std::int64_t state_element_bytes(const FamilyInput& input, std::string_view key)
   input.text.fail(key, "unknown dtype \"" + dtype + "\" (known: float32, bfloat16, float16)");
 }
 
-RecurrentShape read_mamba2(const FamilyInput& input) {
+RecurrentShape nemotron_state(const FamilyInput& input) {
   const HfConfig& text = input.text;
   RecurrentShape state;
   state.family = StateFamily::mamba2;
@@ -114,7 +114,7 @@ NemotronLayers nemotron_layers(const FamilyInput& input, const std::string& patt
   NemotronLayers layers;
   const auto uses = [&pattern](char kind) { return pattern.find(kind) != std::string::npos; };
   layers.mamba.kind = LayerKind::recurrent;
-  if (uses('M')) layers.mamba.state = read_mamba2(input);
+  if (uses('M')) layers.mamba.state = nemotron_state(input);
   if (uses('*')) {
     AttentionShape& shape = layers.attention.attention;
     shape.heads = text.integer("num_attention_heads", 1, kCountMax);

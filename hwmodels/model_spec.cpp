@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "hwmodels/model_families.h"
+#include "hwmodels/model_sharing.h"
 #include "sim/base/config.h"
 #include "sim/base/embedded.h"
 #include "sim/base/error.h"
@@ -156,7 +157,12 @@ ModelSpec parse_model(std::string_view json, const std::string& name, const Mode
   spec.quantization = read_quantization(input.root, input.text, spec.weights_refused);
   read_dtype(input);
   spec.hidden_size = input.text.integer("hidden_size", 1);
-  spec.max_position_embeddings = input.text.integer("max_position_embeddings", 1, HfConfig::kPositionsMax);
+  // Models without attention name no longest context, or one that they were trained on.
+  constexpr std::int64_t kNoAttentionPositions = std::int64_t{1} << 20;
+  spec.max_position_embeddings =
+      family.no_attention && !input.text.has("max_position_embeddings")
+          ? input.text.integer_or("context_length", kNoAttentionPositions, 1, HfConfig::kPositionsMax)
+          : input.text.integer("max_position_embeddings", 1, HfConfig::kPositionsMax);
   const HfConfig& vocabulary = input.text.has("vocab_size") ? input.text : input.root;
   constexpr std::int64_t kVocabularyMax = std::int64_t{1} << 26;
   if (vocabulary.has("vocab_size")) {
@@ -169,6 +175,7 @@ ModelSpec parse_model(std::string_view json, const std::string& name, const Mode
   spec.tied_embeddings = input.text.boolean_or("tie_word_embeddings",
                                                input.root.boolean_or("tie_word_embeddings", tied_by_class));
   family.read(input);
+  read_sharing(input);
   read_vision(input);
   return spec;
 }

@@ -8,7 +8,9 @@
 #include <string_view>
 #include <vector>
 
+#include "hwmodels/kv_storage.h"
 #include "hwmodels/quantization.h"
+#include "hwmodels/retention.h"
 
 namespace kvcast {
 
@@ -54,7 +56,14 @@ struct MlaShape {
       0;  // tokens that the sparse layer attends to; 0: dense. May be set without an own indexer
 };
 
-enum class StateFamily : std::uint8_t { mamba1, mamba2, gated_delta_net, kimi_delta };
+enum class StateFamily : std::uint8_t {
+  mamba1,
+  mamba2,
+  gated_delta_net,
+  kimi_delta,
+  linear_attention,  // sums of k v^T and of k for each head (Katharopoulos et al. 2020)
+  rwkv,              // RWKV-5 to 7: a matrix for each head, and the last token's inputs of both mixings
+};
 
 /// A recurrent layer. Source of the shapes: each family's public reference implementation.
 struct RecurrentShape {
@@ -97,6 +106,9 @@ struct LayerSpec {
   AttentionShape attention;  // full_attention, sliding_window, chunked_local, shared_kv
   MlaShape mla;
   RecurrentShape state;
+  Retention retention;      // what a bounded cache keeps; all: as the kind says
+  KvStorage storage;        // how K and V are kept, where kv_cache_dtype does not say it all
+  bool projects_kv = true;  // false: a layer that reads another's cache makes no keys and values
   MlpShape mlp;
   std::int64_t norms = 2;  // norm vectors of hidden_size elements
   std::int64_t residual_norms =
@@ -153,10 +165,10 @@ struct ModelSpec {
 using ModelOverrides = std::map<std::string, std::string>;
 
 /// Reads a model: a path to a config.json, a folder that holds one, or a name below configs/models
-/// ("llama-3.1-8b", also as "configs/models/llama-3.1-8b.json" when no such file exists on disk), or an id of the Hugging Face
-/// Hub that configs/models/hub_names.yaml lists. \param
-/// where "file:line:column" of the name for messages; empty: the command line \throws InputError (exit code
-/// 4) "file:line:column: what, and what is allowed" for JSON errors, for keys that are missing, of the wrong
+/// ("llama-3.1-8b", also as "configs/models/llama-3.1-8b.json" when no such file exists on disk), or an id of
+/// the Hugging Face Hub that configs/models/hub_names.yaml lists. \param where "file:line:column" of the name
+/// for messages; empty: the command line \throws InputError (exit code 4) "file:line:column: what, and what
+/// is allowed" for JSON errors, for keys that are missing, of the wrong
 ///   type or impossible, and for architectures that kvcast does not model; (exit code 2) when there is no
 ///   such file or name
 [[nodiscard]] ModelSpec load_model(const std::string& path_or_name, const ModelOverrides& overrides = {},

@@ -231,28 +231,78 @@ class OpBuilder {
     add(std::move(op), plain_dtype());
   }
 
+  /// Most tokens that a decode attends to; 0: no bound.
+  [[nodiscard]] static std::int64_t decode_window(const LayerSpec& layer) {
+    const std::int64_t kept = layer.retention.attended_max();
+    return kept > 0 ? kept : layer.attention.window;
+  }
+
+  /// The newest tokens of a quantised cache are read in 16 bits instead.
+  void add_residual(const LayerSpec& layer, std::int64_t kv_heads, std::int64_t kv_bytes) {
+    if (layer.storage.residual == 0 || !options_.enable_kv_cache) return;
+    Op op;
+    op.name = "residual_window";
+    op.rows = OpRows::decode_context;
+    op.window = layer.storage.residual;
+    op.bytes_row = kv_heads * (layer.attention.head_dim_k + layer.attention.head_dim_v) * bytes_ - kv_bytes;
+    add(std::move(op), plain_dtype());
+  }
+
+  /// What choosing the tokens costs: their scores, decode by decode, and over a prompt.
+  void add_scores(const ScoreCost& scores, std::int64_t window, const Retention& retention) {
+    if (!options_.enable_kv_cache) return;
+    if (scores.read > 0) {
+      Op op;
+      op.name = "kept_scores";
+      op.rows = OpRows::decode_context;
+      op.window = retention.form == RetentionForm::quest ? 0 : window;  // quest scores all pages
+      op.bytes_row = scores.read;
+      op.flop_row = scores.read_flop;
+      add(std::move(op), plain_dtype());
+    }
+    if (scores.prompt > 0) {
+      Op op;
+      op.name = "prompt_scores";
+      op.rows = OpRows::prefill_pairs;
+      op.bytes_side = scores.prompt;
+      op.flop_row = scores.prompt_pair_flop;
+      add(std::move(op), plain_dtype());
+    }
+  }
+
   void add_attention(const LayerSpec& layer) {
     const AttentionShape& shape = layer.attention;
     const std::int64_t heads = shape.heads / tp_;
     const std::int64_t kv_heads = kv_heads_per_rank(shape.kv_heads, tp_);
     const std::int64_t q_out = heads * shape.head_dim_k;
-    const std::int64_t kv_out = kv_heads * (shape.head_dim_k + shape.head_dim_v);
+    const std::int64_t kv_out = layer.projects_kv ? kv_heads * (shape.head_dim_k + shape.head_dim_v) : 0;
     const std::int64_t projected = q_out * (shape.output_gate ? 2 : 1) + kv_out;
     LayerSpec stored = layer;
     stored.kind = LayerKind::full_attention;  // a layer that shares another's cache reads it as well
+    stored.retention = {};
+    const ScoreCost scores = score_cost(layer.retention, heads, kv_heads, shape.head_dim_k);
     const std::int64_t kv_bytes = layer_bytes_per_token(stored, tp_, options_.kv_cache_dtype, bytes_);
     add_gemm("qkv_proj", OpRows::tokens, LinearRole::attention, model_.hidden_size, projected);
     const bool appends = options_.enable_kv_cache && layer.kind != LayerKind::shared_kv;
-    add_elementwise("rope_and_append", (2 * q_out + kv_out) * bytes_ + (appends ? kv_bytes : 0), 2);
-    const std::int64_t flop = 2 * heads * (shape.head_dim_k + shape.head_dim_v);
+    add_elementwise("rope_and_append",
+                    (2 * q_out + kv_out) * bytes_ + (appends ? kv_bytes + scores.stored : 0), 2);
+    std::int64_t flop = 2 * heads * (shape.head_dim_k + shape.head_dim_v);
     const std::int64_t query_bytes = heads * (shape.head_dim_k + shape.head_dim_v) * bytes_;
     OpForm form;
     form.kind = OpKind::attention;
     form.heads = heads;
     form.kv_heads = kv_heads;
     form.head_dim = shape.head_dim_k;
-    add_decode_attention(shape.window, kv_bytes, flop, query_bytes, form);
-    add_prefill_attention(shape.window, kv_bytes, flop, query_bytes, form);
+    if (layer.storage != KvStorage{})
+      form.kv_millibytes = 1000 * kv_bytes / (kv_heads * (shape.head_dim_k + shape.head_dim_v));
+    add_residual(layer, kv_heads, kv_bytes);
+    add_scores(scores, decode_window(layer), layer.retention);
+    const std::int64_t prompt_window = layer.retention.attended_max_in_prompt();
+    // Positions inside the cache: a key is rotated when it is read, two by two elements with six operations.
+    if (layer.retention.form == RetentionForm::sinks) flop += 3 * kv_heads * shape.head_dim_k;
+    add_decode_attention(decode_window(layer), kv_bytes, flop, query_bytes, form);
+    add_prefill_attention(prompt_window > 0 ? prompt_window : shape.window, kv_bytes, flop, query_bytes,
+                          form);
     add_gemm("o_proj", OpRows::tokens, LinearRole::attention, heads * shape.head_dim_v, model_.hidden_size);
   }
 
@@ -284,10 +334,11 @@ class OpBuilder {
     form.heads = heads;
     form.kv_heads = 1;
     form.head_dim = kv_a;
-    add_decode_attention(mla.index_topk, kv_bytes, latent_flop, heads * (kv_a + mla.kv_lora_rank) * bytes_,
-                         form);
-    add_prefill_attention(mla.index_topk, kv_bytes, expanded_flop, (q_out + heads * mla.v_dim) * bytes_,
-                          form);
+    const std::int64_t kept = layer.retention.attended_max();
+    const std::int64_t window =
+        kept > 0 && mla.index_topk > 0 ? std::min(kept, mla.index_topk) : std::max(kept, mla.index_topk);
+    add_decode_attention(window, kv_bytes, latent_flop, heads * (kv_a + mla.kv_lora_rank) * bytes_, form);
+    add_prefill_attention(window, kv_bytes, expanded_flop, (q_out + heads * mla.v_dim) * bytes_, form);
     if (mla.output_gate)
       add_gemm("attention_gate", OpRows::tokens, LinearRole::attention, model_.hidden_size,
                heads * mla.v_dim);
@@ -334,6 +385,13 @@ class OpBuilder {
         break;
       case StateFamily::kimi_delta:
         in_out = 4 * inner + 2 * state.head_dim_v + heads;
+        break;
+      case StateFamily::linear_attention:
+        in_out = heads * state.head_dim_k +
+                 kv_heads_per_rank(state.key_heads, tp_) * (state.head_dim_k + state.head_dim_v);
+        break;
+      case StateFamily::rwkv:  // and the channel mixing's receptance
+        in_out = 4 * inner + model_.hidden_size / tp_;
         break;
     }
     add_gemm("state_in_proj", OpRows::tokens, LinearRole::state, model_.hidden_size, in_out);

@@ -48,6 +48,7 @@ struct OpForm {
   std::int64_t heads = 0, kv_heads = 0, head_dim = 0;  // of attention
   std::int64_t key_heads = 0, value_heads = 0;         // of a gated delta net; 0: another kind of state
   std::int64_t bytes_row = 0;                          // of a collective, for each row
+  std::int64_t kv_millibytes = 0;  // of attention, thousandths of a byte a value; 0: as kv_cache_dtype says
 
   friend bool operator==(const OpForm&, const OpForm&) = default;
 };

@@ -28,11 +28,20 @@ struct Cost {
   [[nodiscard]] Int time() const { return std::max(memory, compute); }
 };
 
-/// A linear function of the context sum.
+/// A linear function of a context sum.
 struct Line {
   Int128 base = 0;
   Int128 slope = 0;
   [[nodiscard]] Int128 at(std::int64_t context) const { return base + slope * context; }
+};
+
+/// Time, bytes and FLOP as linear functions of the context sum and of what bounded layers attend to of it.
+struct Sum {
+  Line line;
+  Int128 reach_slope = 0;
+  [[nodiscard]] Int128 at(std::int64_t context, std::int64_t reach) const {
+    return line.at(context) + reach_slope * reach;
+  }
 };
 
 /// The numbers of an Op, close together, with what construction can precompute of its experts.
@@ -117,7 +126,9 @@ template <class Int>
 Cost<Int> cost_of(const TimedOp& op, const StepShape& shape) {
   if (op.rows == OpRows::decode_context) {
     if (shape.decode_seqs == 0 && shape.decode_context == 0) return {};
-    const std::int64_t context = bounded(shape.decode_context, shape.decode_seqs, op.window);
+    const bool counted = op.window > 0 && shape.decode_reach > 0;
+    const std::int64_t context =
+        bounded(counted ? shape.decode_reach : shape.decode_context, shape.decode_seqs, op.window);
     return linear_cost<Int>(op, context, shape.decode_seqs, context);
   }
   if (op.rows == OpRows::prefill_pairs) {
@@ -187,21 +198,34 @@ class DatasheetTimer final : public RooflineTimer {
   }
 
   [[nodiscard]] DecodeLine decode(std::int64_t seqs, std::int64_t context) const override {
+    return decode_within(seqs, context, 0);
+  }
+
+  [[nodiscard]] DecodeLine decode_within(std::int64_t seqs, std::int64_t context,
+                                         std::int64_t reach) const override {
     StepShape shape;
     shape.tokens = shape.sampled = shape.decode_seqs = seqs;
-    Line time, bytes, flop;
-    std::int64_t context_max = std::numeric_limits<std::int64_t>::max();
+    Sum time, bytes, flop;
+    DecodeLine line;
     for (const TimedOp& timed : ops_) {
-      if (timed.rows == OpRows::decode_context) {
-        add_attention(timed, seqs, context, time, bytes, flop, context_max);
-      } else {
+      if (timed.rows != OpRows::decode_context) {
         const auto cost = cost_of<Int128>(timed, shape);
-        time.base += cost.time();
-        bytes.base += cost.bytes;
-        flop.base += cost.flop;
+        time.line.base += cost.time();
+        bytes.line.base += cost.bytes;
+        flop.line.base += cost.flop;
+        continue;
+      }
+      const bool by_reach = timed.window > 0 && reach > 0;
+      const Attention part =
+          attention_of(timed, seqs, by_reach ? reach : context, by_reach ? line.reach_max : line.context_max);
+      for (const auto& [sum, added] :
+           {std::pair<Sum*, const Line*>{&time, &part.time}, {&bytes, &part.bytes}, {&flop, &part.flop}}) {
+        sum->line.base += added->base;
+        (by_reach ? sum->reach_slope : sum->line.slope) += added->slope;
       }
     }
-    return clamp_line(time, bytes, flop, context, context_max);
+    clamp_line(time, bytes, flop, context, reach, line);
+    return line;
   }
 
   [[nodiscard]] std::vector<OpCost> breakdown(const StepShape& shape) const override {
@@ -250,15 +274,19 @@ class DatasheetTimer final : public RooflineTimer {
     return {FineDuration{saturate(time)}, saturate(bytes), saturate(flop)};
   }
 
-  /// Adds decode attention as the line that holds at `context`, and lowers context_max to where it stops
-  /// holding: at the window, or where memory and compute change places.
-  static void add_attention(const TimedOp& op, std::int64_t seqs, std::int64_t context, Line& time,
-                            Line& bytes, Line& flop, std::int64_t& context_max) {
+  struct Attention {
+    Line time, bytes, flop;
+  };
+
+  /// Decode attention as the line that holds at `context`; lowers context_max to where it stops holding: at
+  /// the window, or where memory and compute change places.
+  static Attention attention_of(const TimedOp& op, std::int64_t seqs, std::int64_t context,
+                                std::int64_t& context_max) {
     const Int128 window_sum =
         op.window == 0 ? std::numeric_limits<std::int64_t>::max() : static_cast<Int128>(seqs) * op.window;
     if (seqs == 0 && context == 0) {
       context_max = 0;
-      return;
+      return {};
     }
     Line memory{static_cast<Int128>(op.memory_side) * seqs + op.memory_fixed, op.memory_row};
     Line compute{0, op.compute_row};
@@ -279,37 +307,37 @@ class DatasheetTimer final : public RooflineTimer {
       const Int128 crossing = (upper.base - lower.base) / (lower.slope - upper.slope);
       if (crossing < context_max) context_max = static_cast<std::int64_t>(crossing);
     }
-    for (const auto& [sum, part] :
-         {std::pair<Line*, const Line*>{&time, &upper}, {&bytes, &moved}, {&flop, &computed}}) {
-      sum->base += part->base;
-      sum->slope += part->slope;
-    }
+    return {upper, moved, computed};
   }
 
   /// Ends the line where a value would reach the saturation; beyond it everything is constant.
-  static DecodeLine clamp_line(const Line& time, const Line& bytes, const Line& flop, std::int64_t context,
-                               std::int64_t context_max) {
-    DecodeLine line;
-    line.context_max = context_max;
-    const auto clamp = [&](const Line& value, std::int64_t& base, std::int64_t& slope) {
-      if (value.at(context) >= kCostMax) {
+  static void clamp_line(const Sum& time, const Sum& bytes, const Sum& flop, std::int64_t context,
+                         std::int64_t reach, DecodeLine& line) {
+    // Where both sums grow, each may use half of the room.
+    const Int128 share = time.reach_slope > 0 || bytes.reach_slope > 0 ? 2 : 1;
+    const auto clamp = [&](const Sum& value, std::int64_t& base, std::int64_t& slope,
+                           std::int64_t& reach_slope) {
+      const Int128 room = kCostMax - value.at(context, reach);
+      if (room <= 0) {
         base = kCostMax;
-        slope = 0;
+        slope = reach_slope = 0;
         return;
       }
-      base = static_cast<std::int64_t>(value.base);
-      slope = static_cast<std::int64_t>(value.slope);
-      if (value.slope > 0)
-        line.context_max =
-            std::min(line.context_max, static_cast<std::int64_t>((kCostMax - value.base) / value.slope));
+      base = static_cast<std::int64_t>(value.line.base);
+      slope = static_cast<std::int64_t>(value.line.slope);
+      reach_slope = static_cast<std::int64_t>(value.reach_slope);
+      if (slope > 0)
+        line.context_max = std::min(line.context_max, saturate(context + room / share / value.line.slope));
+      if (reach_slope > 0)
+        line.reach_max = std::min(line.reach_max, saturate(reach + room / share / value.reach_slope));
     };
-    std::int64_t time_base = 0, time_slope = 0;
-    clamp(time, time_base, time_slope);
-    clamp(bytes, line.base.hbm_bytes, line.per_context_token.hbm_bytes);
-    clamp(flop, line.base.flop, line.per_context_token.flop);
+    std::int64_t time_base = 0, time_slope = 0, time_reach = 0;
+    clamp(time, time_base, time_slope, time_reach);
+    clamp(bytes, line.base.hbm_bytes, line.per_context_token.hbm_bytes, line.per_reach_token.hbm_bytes);
+    clamp(flop, line.base.flop, line.per_context_token.flop, line.per_reach_token.flop);
     line.base.time = FineDuration{time_base};
     line.per_context_token.time = FineDuration{time_slope};
-    return line;
+    line.per_reach_token.time = FineDuration{time_reach};
   }
 
   GpuSpec gpu_;

@@ -22,8 +22,11 @@ class ScaledTimer final : public StepTimer {
                              shape.tokens == shape.decode_seqs && shape.sampled == shape.decode_seqs;
     StepCost cost = timer_.step(shape);
     if (pure_decode) {
-      const DecodeLine line = decode(shape.decode_seqs, shape.decode_context);
-      cost.time = line.base.time + line.per_context_token.time * shape.decode_context;
+      const DecodeLine line = shape.decode_reach > 0
+                                  ? decode_within(shape.decode_seqs, shape.decode_context, shape.decode_reach)
+                                  : decode(shape.decode_seqs, shape.decode_context);
+      cost.time = line.base.time + line.per_context_token.time * shape.decode_context +
+                  line.per_reach_token.time * shape.decode_reach;
     } else {
       cost.time = scaled(cost.time);
     }
@@ -31,10 +34,12 @@ class ScaledTimer final : public StepTimer {
   }
 
   [[nodiscard]] DecodeLine decode(std::int64_t seqs, std::int64_t context) const override {
-    DecodeLine line = timer_.decode(seqs, context);
-    line.base.time = scaled(line.base.time);
-    line.per_context_token.time = scaled(line.per_context_token.time);
-    return line;
+    return scaled(timer_.decode(seqs, context));
+  }
+
+  [[nodiscard]] DecodeLine decode_within(std::int64_t seqs, std::int64_t context,
+                                         std::int64_t reach) const override {
+    return scaled(timer_.decode_within(seqs, context, reach));
   }
 
   [[nodiscard]] double relative_error(const StepShape& shape) const override {
@@ -42,6 +47,12 @@ class ScaledTimer final : public StepTimer {
   }
 
  private:
+  [[nodiscard]] DecodeLine scaled(DecodeLine line) const {
+    line.base.time = scaled(line.base.time);
+    line.per_context_token.time = scaled(line.per_context_token.time);
+    line.per_reach_token.time = scaled(line.per_reach_token.time);
+    return line;
+  }
   [[nodiscard]] FineDuration scaled(FineDuration time) const {
     const double fine = static_cast<double>(time.count()) * factor_;
     return FineDuration{fine >= kTimeMax ? static_cast<std::int64_t>(kTimeMax) : std::llround(fine)};

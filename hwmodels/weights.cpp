@@ -28,7 +28,7 @@ class Counter {
       case LayerKind::sliding_window:
       case LayerKind::chunked_local:
       case LayerKind::shared_kv:
-        add_attention(layer.attention);
+        add_attention(layer.attention, layer.projects_kv);
         break;
       case LayerKind::mla:
         add_mla(layer.mla);
@@ -61,9 +61,9 @@ class Counter {
                         size, bytes_);
   }
 
-  void add_attention(const AttentionShape& shape) {
+  void add_attention(const AttentionShape& shape, bool projects_kv) {
     const std::int64_t heads = shape.heads / tp_;
-    const std::int64_t kv_heads = kv_heads_per_rank(shape.kv_heads, tp_);
+    const std::int64_t kv_heads = projects_kv ? kv_heads_per_rank(shape.kv_heads, tp_) : 0;
     const std::int64_t q_out = heads * shape.head_dim_k * (shape.output_gate ? 2 : 1);
     const std::int64_t qkv_out = q_out + kv_heads * (shape.head_dim_k + shape.head_dim_v);
     parts_.attention += linear(LinearRole::attention, {model_.hidden_size, qkv_out, 3});
@@ -117,7 +117,29 @@ class Counter {
         return add_gdn(state);
       case StateFamily::kimi_delta:
         return add_kda(state);
+      case StateFamily::linear_attention:
+        return add_linear_attention(state);
+      case StateFamily::rwkv:
+        return add_rwkv(state);
     }
+  }
+
+  /// The projections of the attention layer that it replaces.
+  void add_linear_attention(const RecurrentShape& state) {
+    const std::int64_t heads = state.heads / tp_;
+    const std::int64_t key_heads = kv_heads_per_rank(state.key_heads, tp_);
+    const std::int64_t out = heads * state.head_dim_k + key_heads * (state.head_dim_k + state.head_dim_v);
+    parts_.state_layers += linear(LinearRole::state, {model_.hidden_size, out, 3});
+    parts_.state_layers += linear(LinearRole::state, {heads * state.head_dim_v, model_.hidden_size, 1});
+  }
+
+  /// Receptance, key, value, gate and output, and the channel mixing's receptance. The decay's low-rank parts
+  /// and the mixing vectors, about 1 % of a layer, are left out.
+  void add_rwkv(const RecurrentShape& state) {
+    const std::int64_t inner = state.intermediate / tp_;
+    parts_.state_layers += linear(LinearRole::state, {model_.hidden_size, 4 * inner, 4});
+    parts_.state_layers += linear(LinearRole::state, {model_.hidden_size, model_.hidden_size / tp_, 1});
+    parts_.state_layers += linear(LinearRole::state, {inner, model_.hidden_size, 1});
   }
 
   void add_mamba1(const RecurrentShape& state) {

@@ -8,35 +8,33 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Row {
-  std::string header;
-  std::string values;
-
-  void add(const std::string& name, const Json& value) {
-    if (!header.empty()) {
-      header += ',';
-      values += ',';
-    }
-    header += name;
-    if (!value.is_null()) values += value.dump();
-  }
-};
-
 bool is_plain(const Json& value) { return value.is_number() || value.is_boolean() || value.is_null(); }
 
 }  // namespace
 
-std::string to_csv(const Forecast& forecast) {
+std::vector<NamedNumber> numbers_of(const Forecast& forecast) {
   const Json json = Json::parse(to_json(forecast));
-  Row row;
+  std::vector<NamedNumber> numbers;
+  const auto add = [&](const std::string& name, const Json& value) {
+    if (is_plain(value)) numbers.push_back({name, value.is_null() ? "" : value.dump()});
+  };
   for (const auto& [key, value] : json.items()) {
-    if (is_plain(value)) row.add(key, value);
+    add(key, value);
     if (!value.is_object()) continue;
-    for (const auto& [inner, number] : value.items()) {
-      if (is_plain(number)) row.add(key + "." + inner, number);
-    }
+    for (const auto& [inner, number] : value.items()) add(key + "." + inner, number);
   }
-  return row.header + "\n" + row.values + "\n";
+  return numbers;
+}
+
+std::string to_csv(const Forecast& forecast) {
+  std::string header;
+  std::string values;
+  for (const NamedNumber& number : numbers_of(forecast)) {
+    const char* comma = header.empty() ? "" : ",";
+    header += comma + number.name;
+    values += comma + number.text;
+  }
+  return header + "\n" + values + "\n";
 }
 
 }  // namespace kvcast

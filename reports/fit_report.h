@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "sim/metrics/forecast.h"
+
 namespace kvcast {
 
 /// One measured shape of one kernel.
@@ -25,12 +27,17 @@ struct FitRow {
 };
 
 struct FitReport {
-  std::string title;    // "Calibration of cpu"
-  std::string sub;      // the device, the suite
-  std::string verdict;  // one sentence
+  std::string title;     // "Calibration of cpu"
+  std::string sub;       // the device, the suite
+  std::string verdict;   // one sentence
+  std::string held_out;  // how the points were chosen that the fit is judged by
   std::vector<FitRow> rows;
-  std::vector<FitPoint> points;
+  std::vector<FitPoint> points;  // empty: the single measurements were not kept
+  std::vector<std::string> notes;
+  std::vector<InputHash> inputs;
+  std::string seed;
   std::string command;
+  std::string version;
 };
 
 /// The hold-out table as text, for a terminal.

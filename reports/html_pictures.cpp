@@ -1,23 +1,24 @@
-// The report's pictures: distributions and time lines.
+// The pictures of one run: distributions, time lines, steps.
 #include <fmt/format.h>
 
 #include <algorithm>
 
+#include "reports/charts.h"
+#include "reports/definitions.h"
 #include "reports/format.h"
 #include "reports/html_parts.h"
-#include "reports/svg.h"
 
 namespace kvcast {
 namespace {
 
-/// Terms of one metric as marks on its distribution; a mean or a spread has no height on the curve.
-std::vector<CdfChart::Mark> limits_of(const Forecast& forecast, const std::string& metric) {
-  std::vector<CdfChart::Mark> limits;
+/// Terms of one metric as bounds on its distribution; a mean or a spread has no height on the curve.
+std::vector<ChartLimit> limits_of(const Forecast& forecast, const std::string& metric) {
+  std::vector<ChartLimit> limits;
   for (const SloTerm& term : forecast.slo) {
     if (term.metric != metric) continue;
     const std::string& name = term.statistic;
     const double share = name == "median" ? 0.5 : name[0] == 'p' ? std::stod(name.substr(1)) / 100 : 0;
-    limits.push_back({name, term.limit_ms, share});
+    limits.push_back({"SLO " + name + " " + latency(term.limit_ms), term.limit_ms, true, share});
   }
   return limits;
 }
@@ -25,17 +26,25 @@ std::vector<CdfChart::Mark> limits_of(const Forecast& forecast, const std::strin
 std::string distribution(const Forecast& forecast, const LatencyText& text, const Samples& samples) {
   if (samples.count() == 0) return "";
   const LatencySummary& summary = forecast.metrics.*text.summary;
-  CdfChart chart;
+  XyChart chart;
   chart.id = std::string("cdf-") + text.key;
-  chart.title = fmt::format("Distribution of {}", text.name);
+  chart.title = text.name;
   chart.description =
       fmt::format("Half of the requests are at or below {}, 90 % at or below {}, 99 % at or below {}.",
                   latency(summary.p50), latency(summary.p90), latency(summary.p99));
-  chart.curve = samples.cdf(200);
-  chart.marks = {{"p50", summary.p50, 0.5}, {"p90", summary.p90, 0.9}, {"p99", summary.p99, 0.99}};
+  chart.x = {"", Quantity::milliseconds};
+  chart.y = {"requests at or below", Quantity::share, ChartAxis::Scale::zero};
+  ChartSeries curve;
+  for (const CdfPoint& point : samples.cdf(200))
+    curve.points.push_back({point.value_ns / 1e6, point.share, ""});
+  chart.series.push_back(std::move(curve));
+  for (const auto& [name, ms, share] :
+       {std::tuple{"p50", summary.p50, 0.5}, {"p90", summary.p90, 0.9}, {"p99", summary.p99, 0.99}})
+    chart.marks.push_back({fmt::format("{} {}", name, latency(ms)), ms, share});
   chart.limits = limits_of(forecast, text.key);
-  return fmt::format("<figure>\n<h3>{}</h3>\n<figcaption>{}</figcaption>\n{}</figure>\n", text.name,
-                     escaped(text.definition), draw(chart));
+  chart.height = 190;
+  chart.caption = false;
+  return draw(chart);
 }
 
 std::string latency_table(const Metrics& metrics) {
@@ -45,34 +54,21 @@ std::string latency_table(const Metrics& metrics) {
                             {"p50", "num"},
                             {"p90", "num"},
                             {"p95", "num"},
-                            {"p99", "num"},
+                            {html_term("percentile", "p99"), "num"},
                             {"Definition", "source"}});
   for (const LatencyText& text : kLatencies) {
     const LatencySummary& summary = metrics.*text.summary;
     if (summary.count == 0) continue;
     std::string definition = text.definition;
     if (summary.relative_error_max > 0) {
-      definition += fmt::format("; from a histogram, within {:.2f} %", 100 * summary.relative_error_max);
+      definition +=
+          fmt::format("; percentiles from a histogram, within {:.2f} %", 100 * summary.relative_error_max);
     }
-    table.row({text.name, significant(summary.mean), significant(summary.std), significant(summary.p50),
-               significant(summary.p90), significant(summary.p95), significant(summary.p99),
-               escaped(definition)});
+    table.row({html_term(text.key, text.name), significant(summary.mean), significant(summary.std),
+               significant(summary.p50), significant(summary.p90), significant(summary.p95),
+               significant(summary.p99), escaped(definition)});
   }
   return table.take();
-}
-
-/// Both widths of one chart: the style sheet shows the one that fits, so that text keeps its size on a phone.
-std::string both_widths(TimeChart chart, const char* heading) {
-  constexpr int kWide = 1000;
-  constexpr int kNarrow = 360;
-  std::string html = fmt::format("<figure>\n<h3>{}</h3>\n", heading);
-  const std::string id = chart.id;
-  for (const auto& [css_class, width] : {std::pair{"wide", kWide}, std::pair{"narrow", kNarrow}}) {
-    chart.id = id + "-" + css_class;
-    chart.width = width;
-    html += fmt::format("<div class=\"{}\">{}</div>\n", css_class, draw(chart));
-  }
-  return html + "</figure>\n";
 }
 
 /// The scrapes between first arrival and last token.
@@ -106,8 +102,11 @@ std::string timeline_table(const Forecast& forecast, const Window& window) {
   constexpr std::size_t kRows = 12;
   const Timeline& timeline = forecast.record->timeline;
   const double blocks = blocks_of(forecast);
-  HtmlTable table("compact",
-                  {{"Time, s", "num"}, {"KV in use", "num"}, {"Running", "num"}, {"Waiting", "num"}});
+  HtmlTable table("compact", {{"Time, s", "num"},
+                              {html_term("kv_usage"), "num"},
+                              {html_term("running"), "num"},
+                              {html_term("waiting"), "num"},
+                              {html_term("preemption", "Preemptions so far"), "num"}});
   const std::size_t count = window.end - window.begin;
   const std::size_t rows = std::min(kRows, count);
   for (std::size_t row = 0; row < rows; ++row) {
@@ -115,10 +114,58 @@ std::string timeline_table(const Forecast& forecast, const Window& window) {
     const TimelinePoint& point = timeline.points[window.begin + index];
     const std::int64_t at_ns = window.first_ns + static_cast<std::int64_t>(index) * timeline.spacing_ns;
     table.row({significant(static_cast<double>(at_ns) / 1e9),
-               blocks > 0 ? percent(static_cast<double>(point.blocks_used) / blocks) : "",
-               grouped(point.running), grouped(point.waiting)});
+               blocks > 0 ? percent(static_cast<double>(point.blocks_used) / blocks) : "-",
+               grouped(point.running), grouped(point.waiting), grouped(point.preemptions)});
   }
-  return "<details><summary>As a table</summary>\n" + table.take() + "</details>\n";
+  return "<details><summary>Over time, as a table</summary>\n" + table.take() + "</details>\n";
+}
+
+std::string kv_over_time(const Forecast& forecast, TimeChart chart, const Window& window) {
+  const double blocks = blocks_of(forecast);
+  if (blocks <= 0) return "";
+  TimeChart::Series used{"KV blocks in use", "green", {}};
+  for (std::size_t i = window.begin; i < window.end; ++i)
+    used.values.push_back(static_cast<double>(forecast.record->timeline.points[i].blocks_used) / blocks);
+  chart.id = "kv";
+  chart.title = "KV cache in use";
+  chart.description = fmt::format("Mean {}, peak {} of all blocks.", percent(forecast.metrics.kv_usage_mean),
+                                  percent(forecast.metrics.kv_usage_peak));
+  chart.quantity = Quantity::share;
+  chart.series.push_back(std::move(used));
+  return draw(chart);
+}
+
+std::string requests_over_time(const Forecast& forecast, TimeChart chart, const Window& window) {
+  TimeChart::Series running{"running", "blue", {}};
+  TimeChart::Series waiting{"waiting", "orange", {}};
+  for (std::size_t i = window.begin; i < window.end; ++i) {
+    const TimelinePoint& point = forecast.record->timeline.points[i];
+    running.values.push_back(static_cast<double>(point.running));
+    waiting.values.push_back(static_cast<double>(point.waiting));
+  }
+  chart.id = "requests";
+  chart.title = "Requests, running and waiting";
+  chart.description = fmt::format("One on top of the other; at most {} are in the system.",
+                                  grouped(forecast.metrics.max_concurrent_requests));
+  chart.unit = "requests";
+  chart.stacked = true;
+  chart.series.push_back(std::move(running));
+  chart.series.push_back(std::move(waiting));
+  return draw(chart);
+}
+
+std::string preemptions_over_time(const Forecast& forecast, TimeChart chart, const Window& window) {
+  if (forecast.metrics.preemptions == 0) return "";
+  TimeChart::Series preempted{"preemptions so far", "purple", {}};
+  for (std::size_t i = window.begin; i < window.end; ++i)
+    preempted.values.push_back(static_cast<double>(forecast.record->timeline.points[i].preemptions));
+  chart.id = "preemptions";
+  chart.title = "Preemptions so far";
+  chart.description = "Where the curve is steep, the KV cache was full and sequences had to give way.";
+  chart.unit = "preemptions";
+  chart.height = 110;
+  chart.series.push_back(std::move(preempted));
+  return draw(chart);
 }
 
 }  // namespace
@@ -129,50 +176,34 @@ std::string html_latencies(const Forecast& forecast) {
   charts += distribution(forecast, latency_text("ttft"), forecast.record->ttft);
   charts += distribution(forecast, latency_text("tpot"), forecast.record->tpot);
   charts += distribution(forecast, latency_text("e2el"), forecast.record->e2el);
-  return html_section("latency", "Latency", "Share of completed requests at or below each latency.",
-                      "<div class=\"charts\">\n" + charts + "</div>\n" + latency_table(forecast.metrics));
+  return html_section("latency", "Latency", "The share of completed requests at or below each latency.",
+                      "<div class=\"plots\">\n" + charts + "</div>\n" + latency_table(forecast.metrics));
 }
 
 std::string html_timeline(const Forecast& forecast) {
   if (forecast.record == nullptr || forecast.metrics.scrapes == 0) return "";
-  const RunRecord& record = *forecast.record;
-  const Window window = window_of(record);
-  const double blocks = blocks_of(forecast);
-  TimeChart::Series used{"KV blocks in use", "green", {}};
-  TimeChart::Series running{"running", "blue", {}};
-  TimeChart::Series waiting{"waiting", "orange", {}};
-  for (std::size_t i = window.begin; i < window.end; ++i) {
-    const TimelinePoint& point = record.timeline.points[i];
-    used.values.push_back(blocks > 0 ? 100 * static_cast<double>(point.blocks_used) / blocks : 0);
-    running.values.push_back(static_cast<double>(point.running));
-    waiting.values.push_back(static_cast<double>(point.waiting));
-  }
+  const Window window = window_of(*forecast.record);
   TimeChart chart;
-  chart.first_ns = window.first_ns;
-  chart.spacing_ns = record.timeline.spacing_ns;
-  std::string body;
-  if (blocks > 0) {
-    chart.id = "kv";
-    chart.title = "KV cache in use over time";
-    chart.description =
-        fmt::format("Mean {}, peak {} of all blocks.", percent(forecast.metrics.kv_usage_mean),
-                    percent(forecast.metrics.kv_usage_peak));
-    chart.series = {used};
-    chart.is_percent = true;
-    body += both_widths(chart, "KV cache in use");
-  }
-  chart.id = "requests";
-  chart.title = "Running and waiting requests over time";
-  chart.description = fmt::format("At most {} requests are running or waiting.",
-                                  grouped(forecast.metrics.max_concurrent_requests));
-  chart.series = {running, waiting};
-  chart.is_percent = false;
-  body += both_widths(chart, "Requests");
-  return html_section(
-      "time", "Over time",
-      "All replicas together. Lines are means, bands span the smallest and the largest value that one "
-      "point of the picture covers.",
-      body + timeline_table(forecast, window));
+  chart.first_s = static_cast<double>(window.first_ns) / 1e9;
+  chart.spacing_s = static_cast<double>(forecast.record->timeline.spacing_ns) / 1e9;
+  return html_section("time", "Over time", forecast.facts.replicas > 1 ? "All replicas together." : "",
+                      kv_over_time(forecast, chart, window) + requests_over_time(forecast, chart, window) +
+                          preemptions_over_time(forecast, chart, window) + timeline_table(forecast, window));
+}
+
+std::string html_steps(const Forecast& forecast) {
+  if (forecast.steps.empty()) return "";
+  StepChart chart;
+  chart.id = "steps";
+  chart.title = fmt::format("{} steps of {}", forecast.steps.size(),
+                            forecast.facts.replicas > 1 ? "the first replica" : "the engine");
+  chart.description =
+      "Each box is a step: as wide as it takes, as high as the tokens it computes. Gaps are time without "
+      "work.";
+  chart.steps = forecast.steps;
+  return html_section("steps", "Step by step",
+                      "A stretch from the middle of the run: how prompts and decodes share the engine.",
+                      draw(chart));
 }
 
 }  // namespace kvcast

@@ -37,6 +37,34 @@ void add_latencies(Json& json, const Metrics& metrics) {
   json["percentile_relative_error_max"] = std::move(errors);
 }
 
+double fine_seconds(Int128 fine) {
+  return static_cast<double>(fine) / (1e9 * static_cast<double>(std::int64_t{1} << kFineBits));
+}
+
+/// What each tier below the GPU's memory did, fastest first.
+Json tiers_of(const Forecast& forecast) {
+  Json tiers = Json::array();
+  if (forecast.record == nullptr) return tiers;
+  for (const TierTotals& tier : forecast.record->tiers) {
+    tiers.push_back({{"name", tier.name},
+                     {"loads", tier.loads},
+                     {"loads_lost", tier.loads_lost},
+                     {"hit_tokens", tier.blocks_read * forecast.facts.tokens_per_block()},
+                     {"blocks_total", tier.blocks_total},
+                     {"blocks_used_peak", tier.blocks_used_max},
+                     {"blocks_read", tier.blocks_read},
+                     {"blocks_written", tier.blocks_written},
+                     {"blocks_evicted", tier.blocks_evicted},
+                     {"blocks_expired", tier.blocks_expired},
+                     {"blocks_lost", tier.blocks_lost},
+                     {"bytes_read", tier.blocks_read * tier.block_bytes},
+                     {"bytes_written", tier.blocks_written * tier.block_bytes},
+                     {"read_busy_s", fine_seconds(tier.read_busy_fine)},
+                     {"write_busy_s", fine_seconds(tier.write_busy_fine)}});
+  }
+  return tiers;
+}
+
 Json kv_of(const Forecast& forecast) {
   const Metrics& metrics = forecast.metrics;
   const DeploymentFacts& facts = forecast.facts;
@@ -53,7 +81,12 @@ Json kv_of(const Forecast& forecast) {
   kv["preemptions"] = metrics.preemptions;
   kv["recomputed_tokens"] = metrics.recomputed_tokens;
   kv["prefix_hit_rate_tokens"] = metrics.prefix_hit_rate_tokens;
-  kv["tiers"] = Json::array();
+  if (metrics.branched_requests > 0) {
+    kv["several_answers"] = {{"requests", metrics.branched_requests},
+                             {"blocks_copied", metrics.blocks_copied},
+                             {"copy_on_write_saving", metrics.branch_saving}};
+  }
+  kv["tiers"] = tiers_of(forecast);
   return kv;
 }
 

@@ -39,6 +39,9 @@ std::string numbers(const Forecast& forecast) {
       row("KV usage, mean", percent(metrics.kv_usage_mean), "of all blocks, over the run");
     row("KV usage, peak", percent(metrics.kv_usage_peak), "each replica at its own peak");
     row("preemptions", grouped(metrics.preemptions), "");
+    if (metrics.branch_saving > 0)
+      row("saved by copy on write", percent(metrics.branch_saving),
+          "of the blocks that answers without sharing hold");
   }
   row("GPU busy", percent(metrics.gpu_busy_fraction), "time in engine steps / duration");
   if (forecast.price) {
@@ -68,9 +71,11 @@ std::string latencies(const Forecast& forecast) {
   for (const LatencyText& entry : kLatencies) {
     const std::string mean = interval_text(forecast, entry.key, "mean");
     if (!mean.empty())
-      text += fmt::format("- mean {}, {}; p99, {}\n", entry.name, mean, interval_text(forecast, entry.key, "p99"));
+      text += fmt::format("- mean {}, {}; p99, {}\n", entry.name, mean,
+                          interval_text(forecast, entry.key, "p99"));
   }
-  if (const std::string why = uncertainty_text(forecast); !why.empty()) text += "- " + markdown_cell(why) + "\n";
+  if (const std::string why = uncertainty_text(forecast); !why.empty())
+    text += "- " + markdown_cell(why) + "\n";
   return text + "\n";
 }
 
@@ -93,8 +98,10 @@ std::string provenance(const Forecast& forecast) {
 }  // namespace
 
 std::string to_markdown(const Forecast& forecast) {
-  std::string text = fmt::format("## {}\n\n**{}**\n\n", markdown_cell(forecast.title), markdown_cell(verdict_of(forecast)));
-  if (!forecast.calibrated) text += "> **Uncalibrated**: " + markdown_cell(uncalibrated_text(forecast)) + "\n\n";
+  std::string text =
+      fmt::format("## {}\n\n**{}**\n\n", markdown_cell(forecast.title), markdown_cell(verdict_of(forecast)));
+  if (!forecast.calibrated)
+    text += "> **Uncalibrated**: " + markdown_cell(uncalibrated_text(forecast)) + "\n\n";
   for (const std::string& note : forecast.notes) text += "> " + markdown_cell(note) + "\n\n";
   return text + setup(forecast) + numbers(forecast) + latencies(forecast) + provenance(forecast);
 }

@@ -22,6 +22,10 @@ Json term_json(const PlanTerm& term) {
   json["interval_ms"] = term.interval_ms
                             ? Json::array({number(term.interval_ms->low), number(term.interval_ms->high)})
                             : Json(nullptr);
+  if (term.mean_ms && term.mean_interval_ms) {
+    json["mean_ms"] = number(*term.mean_ms);
+    json["mean_interval_ms"] = {number(term.mean_interval_ms->low), number(term.mean_interval_ms->high)};
+  }
   return json;
 }
 
@@ -56,6 +60,8 @@ Json point_json(const PlanPoint& point) {
       {"interval", 0.9},
       {"meets_probability", point.meets_probability ? Json(*point.meets_probability) : Json(nullptr)},
       {"includes_step_time_error", point.forecast.calibrated}};
+  for (const PlanFigure& figure : point.figures)
+    json["uncertainty"][figure.key] = {number(figure.interval.low), number(figure.interval.high)};
   return json;
 }
 
@@ -92,7 +98,7 @@ Json studies(const PlanResult& plan, Json json) {
   for (const SensitivityRow& row : plan.sensitivity) {
     json["sensitivity"].push_back({{"change", row.change},
                                    {"slo_met", row.met},
-                                   {"closest", term_json({row.closest, std::nullopt})},
+                                   {"closest", term_json({row.closest})},
                                    {"goodput", row.goodput}});
   }
   json["deploy"] = {{"vllm", plan.deploy_vllm}, {"sglang", plan.deploy_sglang}, {"note", plan.deploy_note}};
@@ -128,8 +134,10 @@ std::string to_json(const PlanResult& plan) {
   json["search"] = search_json(plan);
   json["requests"] = plan.requests;
   json["rate"] = plan.rate;
-  json["bootstrap"] = {{"replicates", plan.resampling.replicates},
-                       {"block_length", plan.resampling.block_length}};
+  constexpr const char* kReplicating[] = {"seeds", "blocks of the trace", "blocks of outcomes"};
+  json["replications"] = {{"by", kReplicating[static_cast<std::size_t>(plan.replicating)]},
+                          {"count", plan.replications},
+                          {"block_length", plan.block_length > 0 ? Json(plan.block_length) : Json(nullptr)}};
   json["notes"] = plan.notes;
   json["assumptions"] = Json::array();
   for (const Assumption& assumption : plan.assumptions)

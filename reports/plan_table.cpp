@@ -105,16 +105,31 @@ std::string search_text(const PlanResult& plan) {
 
 std::string interval_method(const PlanResult& plan) {
   const bool calibrated = !plan.points.empty() && plan.points.front().forecast.calibrated;
-  return fmt::format(
-      "Intervals hold 90 % of {} moving-block bootstrap replicates (blocks of {} of {} requests): how much "
-      "another sample "
-      "of this traffic would change the numbers. {}",
-      grouped(static_cast<std::int64_t>(plan.resampling.replicates)),
-      grouped(static_cast<std::int64_t>(plan.resampling.block_length)),
-      grouped(static_cast<std::int64_t>(plan.requests)),
-      calibrated
-          ? "The probability also counts the error that the calibration states for step times."
-          : "Step times are not calibrated: how wrong they are is not known and not in the probability.");
+  const std::string count = grouped(static_cast<std::int64_t>(plan.replications));
+  std::string text;
+  switch (plan.replicating) {
+    case Replicating::by_seed:
+      text = fmt::format("Intervals (90 %) come from {} more simulations with traffic drawn from other seeds",
+                         count);
+      break;
+    case Replicating::by_blocks:
+      text = fmt::format(
+          "Intervals (90 %) come from {} more simulations of traffic resampled from the trace in blocks of "
+          "{} of its {} "
+          "requests",
+          count, grouped(static_cast<std::int64_t>(plan.block_length)),
+          grouped(static_cast<std::int64_t>(plan.requests)));
+      break;
+    case Replicating::by_outcomes:
+      text =
+          "Intervals (90 %) come from resampling what requests saw in blocks (the traffic waits for the "
+          "server)";
+      break;
+  }
+  return text + ": how much another sample of this traffic would change the numbers. " +
+         (calibrated
+              ? "They and the probability count the error that the calibration states for step times, too."
+              : "Step times are not calibrated: how wrong they are is not known and not in them.");
 }
 
 std::string to_table(const PlanResult& plan, bool color) {

@@ -24,7 +24,16 @@ void write_table(std::FILE* out, const Forecast& forecast, bool color);
 /// Result JSON, keys as `vllm bench serve` writes them; ends with a newline.
 [[nodiscard]] std::string to_json(const Forecast& forecast);
 
-/// The numbers of to_json() as CSV: a header and one row, nested keys with a dot ("kv.usage_mean"), unknown numbers empty.
+/// One number of to_json().
+struct NamedNumber {
+  std::string name;  // nested keys with a dot: "kv.usage_mean"
+  std::string text;  // as JSON has it, a truth value as true or false; empty: unknown
+};
+/// The numbers and truth values of to_json(), in its order.
+[[nodiscard]] std::vector<NamedNumber> numbers_of(const Forecast& forecast);
+
+/// numbers_of() as CSV: a header and one row, nested keys with a dot ("kv.usage_mean"), unknown numbers
+/// empty.
 [[nodiscard]] std::string to_csv(const Forecast& forecast);
 
 /// One HTML file below 1 MB: no script, no outside address, light and dark, printable.

@@ -119,6 +119,8 @@ std::string json_row(const RequestRow& row) {
   if (!details.session.empty()) text += ", \"session\": " + json_string(details.session);
   if (!details.model.empty()) text += ", \"model\": " + json_string(details.model);
   if (!details.slo_class.empty()) text += ", \"slo\": " + json_string(details.slo_class);
+  if (details.samples > 1) text += fmt::format(", \"n\": {}", details.samples);
+  if (details.beams > 1) text += fmt::format(", \"beam_width\": {}", details.beams);
   return text +
          fmt::format(
              ", \"queued_us\": {}, \"scheduled_us\": {}, \"first_token_us\": {}, \"last_token_us\": {}, "

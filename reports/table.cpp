@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -64,6 +65,21 @@ void add_latencies(TextTable& table, const Forecast& forecast) {
   }
 }
 
+void add_tiers(TextTable& table, const Forecast& forecast) {
+  if (forecast.record == nullptr) return;
+  for (const TierTotals& tier : forecast.record->tiers) {
+    table.line(
+        fmt::format("Tier {}, tokens loaded:", tier.name),
+        plain(tier.blocks_read * forecast.facts.tokens_per_block()),
+        fmt::format("in {} loads{}; {} read, {} written, peak {:.1f} % of {} blocks", grouped(tier.loads),
+                    tier.loads_lost > 0 ? fmt::format(" ({} lost)", grouped(tier.loads_lost)) : "",
+                    bytes(tier.blocks_read * tier.block_bytes), bytes(tier.blocks_written * tier.block_bytes),
+                    100.0 * static_cast<double>(tier.blocks_used_max) /
+                        static_cast<double>(std::max<std::int64_t>(1, tier.blocks_total)),
+                    grouped(tier.blocks_total)));
+  }
+}
+
 void add_kv(TextTable& table, const Forecast& forecast) {
   const Metrics& metrics = forecast.metrics;
   const DeploymentFacts& facts = forecast.facts;
@@ -87,6 +103,13 @@ void add_kv(TextTable& table, const Forecast& forecast) {
              metrics.recomputed_tokens > 0 ? grouped(metrics.recomputed_tokens) + " tokens recomputed" : "");
   table.line("Prefix hit rate (%):", two(100 * metrics.prefix_hit_rate_tokens),
              "cached prompt tokens / prompt tokens");
+  add_tiers(table, forecast);
+  if (metrics.branched_requests == 0) return;
+  table.line("Requests with several answers:", plain(metrics.branched_requests), "n, best_of, beam_width");
+  if (metrics.branch_saving == 0) return;
+  table.line("Saved by copy on write (%):", two(100 * metrics.branch_saving),
+             fmt::format("of the blocks that answers without sharing hold; {} blocks copied",
+                         grouped(metrics.blocks_copied)));
 }
 
 void add_gpu(TextTable& table, const Forecast& forecast) {

@@ -23,6 +23,9 @@ struct RequestDetails {
   std::string session;
   std::string model;
   std::string slo_class;
+  std::int32_t samples =
+      1;  // answers that the engine makes for it (n, best_of), each as long as the request's output
+  std::int32_t beams = 1;              // width of its beam search; above 1 only with samples 1
   std::vector<PromptSegment> content;  // empty: shares nothing with anybody
   std::uint64_t output_segment =
       0;  // names the tokens it generates, where later prompts may hold them; 0: they do not

@@ -19,6 +19,10 @@ struct StepShape {
   std::int64_t prefill_context = 0;  // sum over chunks of (cached + chunk) tokens
   std::int64_t prefill_pairs =
       0;  // sum over chunks of query-key pairs under the causal mask: q*cached + q*(q+1)/2
+  /// Sum over the decoding sequences of the tokens that bounded layers attend to (windows, budgets of kept or
+  /// selected tokens), where other layers attend to decode_context. 0: not counted, or there are none. Where
+  /// every layer is bounded, decode_context itself is that sum.
+  std::int64_t decode_reach = 0;
 };
 
 /// What one step costs. Bytes and FLOP are those of one GPU.
@@ -34,19 +38,27 @@ struct DecodeLine {
   StepCost base;               // at C = 0
   StepCost per_context_token;  // added for each token of C
   std::int64_t context_max = std::numeric_limits<std::int64_t>::max();
+  StepCost per_reach_token;  // added for each token of decode_reach, up to reach_max
+  std::int64_t reach_max = std::numeric_limits<std::int64_t>::max();
 };
 
 /// Contract: pure and thread-safe; equal shapes cost equal times.
 /// - decode(n, C) equals step() of the shape {tokens n, sampled n, decode_seqs n, decode_context C} exactly,
 /// to 2^-20 ns, for every C
 ///   from the given one up to context_max. That is what lets a run of decode steps be summed in closed form.
-/// - step() never falls when a count rises, but that attention may be faster over more sequences of as large a
+/// - step() never falls when a count rises, but that attention may be faster over more sequences of as large
+/// a
 ///   context sum (or more prompt tokens of as many pairs): they fill a GPU better.
 class StepTimer {
  public:
   virtual ~StepTimer() = default;
   [[nodiscard]] virtual StepCost step(const StepShape& shape) const = 0;
   [[nodiscard]] virtual DecodeLine decode(std::int64_t seqs, std::int64_t context) const = 0;
+  /// The same for shapes with a decode_reach of at least 1.
+  [[nodiscard]] virtual DecodeLine decode_within(std::int64_t seqs, std::int64_t context,
+                                                 std::int64_t /*reach*/) const {
+    return decode(seqs, context);
+  }
   /// One standard error of step(shape).time, relative to it, from what the times rest on; 0: not known.
   [[nodiscard]] virtual double relative_error(const StepShape& /*shape*/) const { return 0; }
 };

@@ -17,9 +17,9 @@
 namespace kvcast {
 namespace {
 
-constexpr std::array<std::string_view, 20> kKeys = {
+constexpr std::array<std::string_view, 21> kKeys = {
     "id", "arrival_us", "input_tokens", "output_tokens", "input", "priority", "tenant", "session", "after",
-    "n", "beam_width", "model", "slo", "max_tokens",
+    "n", "best_of", "beam_width", "model", "slo", "max_tokens",
     // Results of an earlier run, from here on:
     "queued_us", "scheduled_us", "first_token_us", "last_token_us", "cached_tokens", "preemptions"};
 enum Key : std::size_t {
@@ -33,6 +33,7 @@ enum Key : std::size_t {
   kSession,
   kAfter,
   kN,
+  kBestOf,
   kBeamWidth,
   kModel,
   kSlo,
@@ -63,6 +64,7 @@ class LineParser {
     line.request.details = std::make_unique<RequestDetails>();
     keys_.clear();
     segments_total_ = 0;
+    answers_ = 1;
     json_.fields([&](std::string_view key, JsonValue& value) { read_field(key, value, line); });
     finish(line);
     return true;
@@ -99,8 +101,13 @@ class LineParser {
         read_after(value, line);
         break;
       case kN:
+        answers_ = answers(value, key);
+        break;
+      case kBestOf:
+        request.details->samples = answers(value, key);
+        break;
       case kBeamWidth:
-        read_only_one(value, key);
+        request.details->beams = answers(value, key);
         break;
       case kMaxTokens:
         request.output_limit = Tokens{json_.count(value, key, 1, kTokensMax)};
@@ -142,10 +149,18 @@ class LineParser {
     return static_cast<std::int32_t>(number);
   }
 
-  void read_only_one(JsonValue& value, std::string_view key) {
-    const char* at = json_.place(value);
-    if (json_.count(value, key, 1, INT32_MAX) != 1)
-      json_.fail(at, std::string(key) + ": only 1 is simulated");
+  std::int32_t answers(JsonValue& value, std::string_view key) {
+    return static_cast<std::int32_t>(json_.count(value, key, 1, kAnswersMax));
+  }
+
+  /// n of the answers that are made are returned: best_of samples, or the beams of a search.
+  void finish_answers(RequestDetails& details) {
+    if (keys_.saw(kBestOf) && details.samples < answers_) json_.fail("best_of: it must be at least n");
+    details.samples = std::max(details.samples, answers_);
+    if (details.beams == 1) return;
+    if (details.samples > details.beams)
+      json_.fail("n, best_of: at most beam_width, the answers that a search of that width can return");
+    details.samples = 1;
   }
 
   /// [["sys", 600], ["u7", 212]]
@@ -196,6 +211,7 @@ class LineParser {
     // Whoever repeats the answer repeats the prompt before it: an answer after unknown content is never found
     // again.
     RequestDetails& details = *line.request.details;
+    finish_answers(details);
     if (!details.content.empty()) details.output_segment = output_segment(details.name);
     if (segments_total_ != 0 && segments_total_ != line.request.input.value) {
       json_.fail("input_tokens is " + std::to_string(line.request.input.value) +
@@ -206,6 +222,7 @@ class LineParser {
   JsonLines json_;
   KeySet<kKeys.size()> keys_{kKeys};
   std::int64_t segments_total_ = 0;
+  std::int32_t answers_ = 1;  // n
 };
 
 /// The lines that wait for others, by the name they wait for. Shared by all sources of a file.

@@ -165,6 +165,11 @@ class Decorated final : public WorkloadSource {
       if (!request.details) request.details = std::make_unique<RequestDetails>();
       request.details->slo_class = decorations_.slo_classes[draw_index(decorations_.slo_weights, stream)];
     }
+    if (decorations_.samples > 0 || decorations_.beams > 0) {
+      if (!request.details) request.details = std::make_unique<RequestDetails>();
+      request.details->samples = std::max(1, decorations_.samples);
+      request.details->beams = std::max(1, decorations_.beams);
+    }
     return request;
   }
 

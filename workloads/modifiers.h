@@ -41,10 +41,12 @@ struct Decorations {
   std::vector<double> tenant_weights;    // tenant i with weight i; empty: none given
   std::vector<std::string> slo_classes;  // names; empty: those of the trace stay
   std::vector<double> slo_weights;       // of each
+  std::int32_t samples = 0;              // RequestDetails::samples and beams; 0: those of the trace stay
+  std::int32_t beams = 0;
 
   [[nodiscard]] bool none() const {
     return !predictor_cv && !output_as_limit && priority_weights.empty() && tenant_weights.empty() &&
-           slo_classes.empty();
+           slo_classes.empty() && samples == 0 && beams == 0;
   }
 };
 

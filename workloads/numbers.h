@@ -11,6 +11,8 @@ namespace kvcast {
 
 /// Most tokens a request may have on either side: beyond any context window, below what could overflow a sum.
 inline constexpr std::int64_t kTokensMax = std::int64_t{1} << 30;
+/// The most answers that one request may ask for (n, best_of, beam_width).
+inline constexpr std::int64_t kAnswersMax = 4096;
 
 /// Latest arrival: ten years after the start, so that times of a run never overflow.
 inline constexpr std::int64_t kArrivalMaxNs = std::int64_t{10} * 366 * 86'400 * 1'000'000'000;

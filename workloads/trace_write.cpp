@@ -81,6 +81,8 @@ void put_request(Line& line, const Request& request, const RequestOrigin& origin
     put_text(line, "session", request.details->session);
     put_text(line, "model", request.details->model);
     put_text(line, "slo", request.details->slo_class);
+    if (request.details->samples > 1) fmt::format_to(out, ", \"n\": {}", request.details->samples);
+    if (request.details->beams > 1) fmt::format_to(out, ", \"beam_width\": {}", request.details->beams);
     put_content(line, request.details->content);
   }
   fmt::format_to(out, "}}\n");

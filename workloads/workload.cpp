@@ -104,7 +104,8 @@ Base inference_perf_base(Config& config, std::uint64_t seed, std::vector<std::st
   base.stages = stage_windows(spec);
   if (spec.multi_turn) {
     assumptions.emplace_back(
-        "enable_multi_turn_chat: every turn of a user sends the user's own prompt again, without the answers before it");
+        "enable_multi_turn_chat: every turn of a user sends the user's own prompt again, without the answers "
+        "before it");
   }
   return base;
 }
@@ -128,8 +129,29 @@ void read_slo_classes(Config& config, Decorations& decorations, std::string& des
     decorations.slo_weights.push_back(classes.get_real(name, {0, 1e9}));
     total += decorations.slo_weights.back();
   }
-  if (!(total > 0)) config.fail("slo_classes", "weights with a sum above 0 are needed: {interactive: 0.7, batch: 0.3}");
+  if (!(total > 0))
+    config.fail("slo_classes", "weights with a sum above 0 are needed: {interactive: 0.7, batch: 0.3}");
   description += fmt::format("; {} SLO classes", decorations.slo_classes.size());
+}
+
+/// n, best_of, beam_width: of every request.
+void read_answers(Config& config, Decorations& decorations, std::string& description) {
+  const auto read = [&](std::string_view key) {
+    return config.has(key) ? static_cast<std::int32_t>(config.get_int(key, {1, kAnswersMax})) : 0;
+  };
+  const std::int32_t n = read("n");
+  const std::int32_t best_of = read("best_of");
+  decorations.beams = read("beam_width");
+  if (best_of > 0 && best_of < n) config.fail("best_of", "it must be at least n");
+  decorations.samples = std::max(n, best_of);
+  if (decorations.beams > 1) {
+    if (decorations.samples > decorations.beams)
+      config.fail("beam_width", "a search returns at most beam_width answers: n and best_of are above it");
+    decorations.samples = 1;
+    description += fmt::format("; beam searches of width {}", decorations.beams);
+  } else if (decorations.samples > 1) {
+    description += fmt::format("; {} samples of each answer", decorations.samples);
+  }
 }
 
 Decorations read_decorations(Config& config, std::string& description) {
@@ -150,6 +172,7 @@ Decorations read_decorations(Config& config, std::string& description) {
   if (!decorations.tenant_weights.empty())
     description += fmt::format("; {} tenants", decorations.tenant_weights.size());
   read_slo_classes(config, decorations, description);
+  read_answers(config, decorations, description);
   return decorations;
 }
 
@@ -200,6 +223,13 @@ WorkloadSetup make_workload(Config& workload, std::uint64_t seed, const std::str
     if (concurrency > 0) source = limit_concurrency(std::move(source), concurrency, think);
     return source;
   };
+  if (decorations.samples > 1)
+    setup.assumptions.emplace_back("all samples of a request are as long as its answer in the workload");
+  if (decorations.beams > 1) {
+    setup.assumptions.emplace_back(
+        "which beams go on is drawn, not computed from probabilities of tokens; all run to the end of the "
+        "answer");
+  }
   setup.has_feedback = make()->has_feedback();
   setup.make_source = make;
   setup.description = std::move(description);

@@ -29,9 +29,10 @@ struct BenchOptions {
   std::uint64_t seed = 1;
   std::string only = {};  // a regular expression (ECMAScript) on the record's identity; empty: all
   int samples = 0;        // of each case; 0: 21 in the full suite, 15 in the quick one
-  /// Ops whose name matches are made slower by this part (0.1: a tenth), to try a regression gate.
+  /// Ops whose name matches this regular expression are made slower by so many percent, to try a regression
+  /// gate.
   std::string slow_op = {};
-  double slow_part = 0;
+  int slow_percent = 0;
 };
 
 struct BenchProgress {

@@ -13,10 +13,17 @@ namespace kvcast::bench {
 ///   decode_attention          heads, kv_heads, head_size, page, batch, context_sum, ragged, q_len, window
 ///   mla_decode                heads, kv_heads (1), head_size (576), page, batch, context_sum, q_len
 ///   prefill_attention         heads, kv_heads, head_size, page, batch, q_len, past
+///   mla_prefill               heads, kv_heads (1), head_size (576), page, batch, q_len, past
 ///   append                    heads, kv_heads, head_size, page, tokens
 ///   rms_norm, silu_mul, embed rows, width
 ///   sample                    rows, vocabulary
 ///   copy_blocks, gather_blocks, scatter_blocks, swap_out, swap_in   blocks, block_bytes
+///   swap_duplex               blocks, block_bytes: out and in at once
+///   overlap                   part (0: both at once, 1, 2: the first, the second alone), batch, context_sum,
+///   blocks, block_bytes;
+///                             the variant says what runs beside what
+///   launch                    kernels: empty ones in a row
+///   memory, pcie              bytes (pcie "duplex": each way)
 ///   accumulate_scores         heads, kv_heads, head_size, page, batch, context_sum
 struct Case {
   std::string op;

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <thread>
 
+#include "kernels/bench/cpu_micro.h"
 #include "kernels/bench/device.h"
 #include "kernels/bench/random.h"
 #include "kernels/cpu/backend.h"
@@ -323,6 +324,7 @@ class CpuDevice final : public Device {
 
   std::unique_ptr<Job> prepare(const Case& what) override {
     const std::string& op = what.op;
+    if (op == "launch" || op == "memory") return make_cpu_micro_job(what, seed_, threads_);
     if (op == "gemm") return GemmJob::fits(what) ? std::make_unique<GemmJob>(what, pool_, threads_) : nullptr;
     if (op == "decode_attention")
       return attention(what, 1,

@@ -1,5 +1,6 @@
 // The grid of the CPU backend. Every count that a step can have lies inside it.
 #include "kernels/bench/case.h"
+#include "kernels/bench/cpu_micro.h"
 #include "kernels/bench/small_model.h"
 
 namespace kvcast::bench {
@@ -140,6 +141,7 @@ std::vector<Case> cpu_suite(Suite suite) {
     if (suite == Suite::full)
       for (const std::int64_t bytes : {4096, 262144}) cases.push_back(blocks(op, 16, bytes));
   }
+  for (Case& micro : cpu_micro_cases(suite)) cases.push_back(std::move(micro));
   return cases;
 }
 

@@ -19,5 +19,7 @@ namespace kvcast::bench {
 /// batches and lengths; matrix products of their layers; append, copies, swaps, norms, activation, sampling.
 [[nodiscard]] std::vector<Case> gpu_suite(Suite suite);
 [[nodiscard]] std::vector<Case> gpu_sentinels();
+/// The two cases that a case of op "overlap" runs beside each other.
+[[nodiscard]] std::vector<Case> gpu_overlap_parts(const Case& what);
 
 }  // namespace kvcast::bench

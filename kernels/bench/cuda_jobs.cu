@@ -8,7 +8,9 @@
 #include <functional>
 
 #include "kernels/attention/launch.h"
+#include "kernels/bench/cuda_device.h"
 #include "kernels/bench/cuda_memory.h"
+#include "kernels/bench/cuda_micro.h"
 #include "kernels/bench/random.h"
 #include "kernels/cache/cache_cuda.h"
 #include "kernels/elementwise/elementwise_cuda.h"
@@ -64,6 +66,9 @@ class PoolJobs final : public GpuJobs {
       : seed_(seed), properties_(properties), stream_(stream) {
     std::size_t free = 0, total = 0;
     check(cudaMemGetInfo(&free, &total), "memory");
+    check(cudaStreamCreateWithFlags(&second_, cudaStreamNonBlocking), "stream");
+    check(cudaEventCreateWithFlags(&fork_, cudaEventDisableTiming), "event");
+    check(cudaEventCreateWithFlags(&join_, cudaEventDisableTiming), "event");
     pool_bytes_ =
         static_cast<std::int64_t>(std::min<std::size_t>(std::size_t{24} << 30, free / 10 * 6)) / 512 * 512;
     pool_ = Memory(static_cast<std::size_t>(pool_bytes_));
@@ -74,20 +79,57 @@ class PoolJobs final : public GpuJobs {
     check(cudaStreamSynchronize(stream_), "start");
   }
 
+  ~PoolJobs() override {
+    static_cast<void>(cudaEventDestroy(fork_));
+    static_cast<void>(cudaEventDestroy(join_));
+    static_cast<void>(cudaStreamDestroy(second_));
+  }
+  PoolJobs(const PoolJobs&) = delete;
+  PoolJobs& operator=(const PoolJobs&) = delete;
+
   std::unique_ptr<Job> prepare(const Case& what) override {
     held_.clear();
+    if (what.op == "launch" || what.op == "memory" || what.op == "pcie")
+      return make_cuda_micro_job(what, pool(0), pool_bytes_, stream_, second_);
+    if (what.op == "overlap") return overlap(gpu_overlap_parts(what), what.get("part"));
+    if (what.op == "swap_duplex") {
+      Case out = what, in = what;
+      out.op = "swap_out";
+      in.op = "swap_in";
+      return overlap({out, in}, 0);
+    }
+    return kernel(what);
+  }
+
+ private:
+  static constexpr std::int64_t kScales = std::int64_t{1} << 26;
+
+  /// Two jobs on two streams. \param part 0: both at once; 1, 2: one alone, in the same way
+  std::unique_ptr<Job> overlap(const std::vector<Case>& parts, std::int64_t part) {
+    std::shared_ptr<Job> first = kernel(parts[0]), second = kernel(parts[1]);
+    if (first == nullptr || second == nullptr) return nullptr;
+    return job([=, this](std::int64_t rotation) {
+      check(cudaEventRecord(fork_, stream_), "event");
+      check(cudaStreamWaitEvent(second_, fork_), "event");
+      if (part != 2) first->run(rotation);
+      std::swap(stream_, second_);  // jobs run on stream_
+      if (part != 1) second->run(rotation);
+      check(cudaEventRecord(join_, stream_), "event");
+      std::swap(stream_, second_);
+      return cudaStreamWaitEvent(stream_, join_);
+    });
+  }
+
+  std::unique_ptr<Job> kernel(const Case& what) {
     if (what.op == "gemm") return gemm(what);
     if (what.op == "decode_attention" || what.op == "mla_decode") return decode(what);
-    if (what.op == "prefill_attention") return prefill(what);
+    if (what.op == "prefill_attention" || what.op == "mla_prefill") return prefill(what);
     if (what.op == "append") return append(what);
     if (what.op == "sample") return sample(what);
     if (what.op == "swap_out" || what.op == "swap_in") return swap(what);
     if (what.op.find("blocks") != std::string::npos) return blocks(what);
     return rows(what);
   }
-
- private:
-  static constexpr std::int64_t kScales = std::int64_t{1} << 26;
 
   [[nodiscard]] std::unique_ptr<Job> job(std::function<cudaError_t(std::int64_t)> run) const {
     return std::make_unique<FunctionJob>(std::move(run));
@@ -180,7 +222,7 @@ class PoolJobs final : public GpuJobs {
     args.head_size = args.value_size = static_cast<int>(what.get("head_size"));
     args.q_type = type == KvType::fp16 ? kernels::QueryType::fp16 : kernels::QueryType::bf16;
     args.cache = paged(what, type);
-    if (what.op == "mla_decode") {  // the values are the first 512 channels of the keys
+    if (what.op.rfind("mla_", 0) == 0) {  // the values are the first 512 channels of the keys
       args.value_size = 512;
       args.cache.v = nullptr;
     }
@@ -441,7 +483,8 @@ class PoolJobs final : public GpuJobs {
 
   std::uint64_t seed_;
   cudaDeviceProp properties_;
-  cudaStream_t stream_;
+  cudaStream_t stream_, second_ = nullptr;
+  cudaEvent_t fork_ = nullptr, join_ = nullptr;
   std::int64_t pool_bytes_ = 0;
   Memory pool_, scales_;
   std::vector<Memory> held_;

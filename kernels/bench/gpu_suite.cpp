@@ -114,7 +114,7 @@ void add_decode(bool full, std::vector<Case>& cases) {
 void add_latent(bool full, std::vector<Case>& cases) {
   for (const KvType type : {KvType::bf16, KvType::fp8_e4m3}) {
     for (const std::int64_t heads : {16, 64, 128}) {
-      if (!full && heads != 128) continue;
+      if (!full && heads != 16) continue;
       for (const std::int64_t batch : {1, 4, 16, 64, 256}) {
         for (const std::int64_t context : {256, 1024, 4096, 16384, 65536}) {
           const double tokens = static_cast<double>(batch * context);
@@ -131,6 +131,33 @@ void add_latent(bool full, std::vector<Case>& cases) {
                             2.0 * static_cast<double>(batch * heads * 1088),
                    .flop = 2.0 * tokens * static_cast<double>(heads * 1088)};
           if (one.bytes <= kCacheBytesMax) cases.push_back(one);
+        }
+      }
+    }
+  }
+}
+
+/// Prompts of the same models in the latent space: all heads of a token are rows of one cache.
+void add_latent_prefill(bool full, std::vector<Case>& cases) {
+  for (const KvType type : {KvType::bf16, KvType::fp8_e4m3}) {
+    for (const std::int64_t heads : {16, 64, 128}) {
+      if (!full && (heads != 16 || type != KvType::bf16)) continue;
+      for (const std::int64_t q_len : {16, 128, 512, 2048, 8192}) {
+        for (const std::int64_t past : {0, 4096, 32768}) {
+          const double pairs = static_cast<double>(q_len * past + q_len * (q_len + 1) / 2);
+          if (pairs * static_cast<double>(heads) > 5e9) continue;  // tens of milliseconds
+          cases.push_back({.op = "mla_prefill",
+                           .dtype = kernels::kv_type_name(type),
+                           .shape = {{"heads", heads},
+                                     {"kv_heads", 1},
+                                     {"head_size", 576},
+                                     {"page", 64},
+                                     {"batch", 1},
+                                     {"q_len", q_len},
+                                     {"past", past}},
+                           .bytes = static_cast<double>(past + q_len) * kernels::kv_row_bytes(type, 576) +
+                                    2.0 * static_cast<double>(q_len * heads * 1088),
+                           .flop = 2.0 * pairs * static_cast<double>(heads * 1088)});
         }
       }
     }
@@ -211,16 +238,71 @@ void add_rest(bool full, std::vector<Case>& cases) {
   }
 }
 
+/// What the device itself can do, and what runs at once.
+void add_micro(bool full, std::vector<Case>& cases) {
+  for (const char* variant : {"stream", "graph"})
+    cases.push_back(
+        {.op = "launch", .variant = variant, .dtype = "none", .shape = {{"kernels", 64}}, .bytes = 1});
+  const auto moved = [&cases](const char* op, const char* variant, std::int64_t bytes, double times) {
+    cases.push_back({.op = op,
+                     .variant = variant,
+                     .dtype = "bytes",
+                     .shape = {{"bytes", bytes}},
+                     .bytes = times * static_cast<double>(bytes)});
+  };
+  for (const std::int64_t mib : {4, 64, 1024}) {
+    if (!full && mib == 64) continue;
+    moved("memory", "read", mib << 20, 1);
+    moved("memory", "write", mib << 20, 1);
+    moved("memory", "copy", mib << 20, 2);
+  }
+  for (const std::int64_t mib : {4, 16}) moved("memory", "l2_read", mib << 20, 1);
+  for (const std::int64_t mib : {1, 64}) {
+    moved("pcie", "h2d", mib << 20, 1);
+    moved("pcie", "d2h", mib << 20, 1);
+    moved("pcie", "duplex", mib << 20, 2);
+  }
+  for (const char* variant : {"dma", "kernel"})
+    for (const std::int64_t bytes : {32768, 2097152}) {
+      Case both = blocks("swap_duplex", variant, 64, bytes);
+      both.bytes *= 2;
+      cases.push_back(both);
+    }
+  for (const char* variant : {"decode+swap_dma", "decode+swap_kernel", "decode+prefill"})
+    for (const std::int64_t part : {0, 1, 2})
+      cases.push_back({.op = "overlap",
+                       .variant = variant,
+                       .dtype = "bfloat16",
+                       .shape = {{"part", part},
+                                 {"batch", 32},
+                                 {"context_sum", 131072},
+                                 {"blocks", 16},
+                                 {"block_bytes", 524288}},
+                       .bytes = 131072.0 * row_bytes(KvType::bf16, kHeads[0])});
+}
+
 }  // namespace
+
+std::vector<Case> gpu_overlap_parts(const Case& what) {
+  const Case first = decode(KvType::bf16, kHeads[0], kPage, what.get("batch"),
+                            what.get("context_sum") / what.get("batch"), false, 1, 0);
+  const bool prompt = what.variant == "decode+prefill";
+  const Case second = prompt ? prefill(KvType::bf16, kHeads[0], 1, 2048, 0)
+                             : blocks("swap_out", what.variant == "decode+swap_dma" ? "dma" : "kernel",
+                                      what.get("blocks"), what.get("block_bytes"));
+  return {first, second};
+}
 
 std::vector<Case> gpu_suite(Suite suite) {
   const bool full = suite == Suite::full;
   std::vector<Case> cases;
   add_decode(full, cases);
   add_latent(full, cases);
+  add_latent_prefill(full, cases);
   add_prefill(full, cases);
   add_gemm(full, cases);
   add_rest(full, cases);
+  add_micro(full, cases);
   return cases;
 }
 

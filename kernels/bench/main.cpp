@@ -69,7 +69,7 @@ void read_slow(const std::string& text, BenchOptions& options) {
   if (equals == std::string::npos || equals == 0)
     throw BenchError("--slow " + text + ": write it as gemm=10 (operation=percent)");
   options.slow_op = text.substr(0, equals);
-  options.slow_part = static_cast<double>(number("--slow", text.substr(equals + 1), 1, 1000)) / 100;
+  options.slow_percent = static_cast<int>(number("--slow", text.substr(equals + 1), 1, 1000));
 }
 
 /// Options that stand alone. \returns false: it is none

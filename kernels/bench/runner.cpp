@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cmath>
 #include <ctime>
+#include <numeric>
 #include <regex>
 
 #include "kernels/bench/bench.h"
@@ -35,20 +36,22 @@ struct Measured {
   int discarded = 0;
 };
 
-/// An execution that takes longer by a part: what a slower kernel would look like.
+/// Executions some of which are followed by another, so that a stretch of them takes longer by so many
+/// percent.
 class SlowedJob final : public Job {
  public:
-  SlowedJob(std::unique_ptr<Job> job, double part) : job_(std::move(job)), part_(part) {}
+  SlowedJob(std::unique_ptr<Job> job, int percent) : job_(std::move(job)), percent_(percent) {}
   void run(std::int64_t rotation) override {
     job_->run(rotation);
-    owed_ += part_;
-    for (; owed_ >= 1; owed_ -= 1) job_->run(rotation + 1);
+    for (owed_ += percent_; owed_ >= 100; owed_ -= 100) job_->run(rotation + 1);
   }
+  /// The fewest executions that take longer by exactly the percentage, wherever a stretch of them begins.
+  static std::int64_t executions(int percent) { return 100 / std::gcd(100, percent); }
 
  private:
   std::unique_ptr<Job> job_;
-  double part_;
-  double owed_ = 0;  // executions
+  int percent_;
+  int owed_ = 0;  // hundredths of an execution
 };
 
 class Runner {
@@ -97,8 +100,9 @@ class Runner {
 
   [[nodiscard]] std::unique_ptr<Job> prepare(const Case& what) const {
     std::unique_ptr<Job> job = device_.prepare(what);
-    if (job != nullptr && options_.slow_part > 0 && std::regex_search(what.op, std::regex(options_.slow_op)))
-      return std::make_unique<SlowedJob>(std::move(job), options_.slow_part);
+    if (job != nullptr && options_.slow_percent > 0 &&
+        std::regex_search(what.op, std::regex(options_.slow_op)))
+      return std::make_unique<SlowedJob>(std::move(job), options_.slow_percent);
     return job;
   }
 
@@ -130,10 +134,12 @@ class Runner {
     if (ns < kStretchNs) ns = device_.measure(job, 4, measured.rotation).ns;
     measured.repeats =
         std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil(kStretchNs / std::max(ns, 100.0))));
-    // A slower kernel is made by running it again now and then: a sample must hold at least one of those.
-    if (options_.slow_part > 0)
-      measured.repeats =
-          std::max(measured.repeats, static_cast<std::int64_t>(std::ceil(1 / options_.slow_part)));
+    // A slower kernel is made by running it again now and then. Every sample must hold its share of that, or
+    // the median stays where it was.
+    if (options_.slow_percent > 0) {
+      const std::int64_t whole = SlowedJob::executions(options_.slow_percent);
+      measured.repeats = (measured.repeats + whole - 1) / whole * whole;
+    }
     measured.wanted = options_.samples > 0 ? options_.samples : options_.suite == Suite::quick ? 15 : 21;
     if (options_.samples == 0 && ns > kLongNs) measured.wanted = std::min(measured.wanted, kSamplesLong);
   }

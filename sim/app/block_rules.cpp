@@ -20,6 +20,8 @@ KvGroup to_group(const KvGroupReport& report, bool caching) {
   group.block_size = report.block_size;
   group.window = report.kind == "recurrent" && caching ? report.block_size + 1 : report.window;
   if (group.window > 0) group.admission_blocks = report.blocks_per_request;
+  group.blocks_max = report.blocks_max;
+  group.prompt_max = report.prompt_max;
   return group;
 }
 
@@ -47,7 +49,8 @@ CachedBlocksSettings vllm_block_rules(std::vector<KvGroup> groups, bool caching,
     settings.hash_unit = std::gcd(settings.hash_unit, group.block_size);
   }
   settings.groups = std::move(groups);
-  if (version < EngineVersion{0, 24}) {  // the admission gate, where there was one, asked for the whole sequence
+  if (version <
+      EngineVersion{0, 24}) {  // the admission gate, where there was one, asked for the whole sequence
     for (KvGroup& group : settings.groups) group.admission_blocks.reset();
   }
   if (version < EngineVersion{0, 32}) settings.retention_interval.reset();  // dense: all that a hit can use

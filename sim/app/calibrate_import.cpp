@@ -15,10 +15,12 @@
 #include "hwmodels/gpu_spec.h"
 #include "hwmodels/kernel_fit.h"
 #include "hwmodels/layer_profile.h"
+#include "hwmodels/parquet.h"
 #include "sim/app/calibrate.h"
 #include "sim/app/options.h"
 #include "sim/app/outputs.h"
 #include "sim/base/config.h"
+#include "sim/base/file.h"
 #include "sim/base/text.h"
 #include "workloads/lines.h"
 
@@ -35,7 +37,13 @@ struct Options {
   std::string seed;
 };
 
-bool is_table(const std::string& path) { return path.ends_with(".csv") || path.ends_with(".csv.gz"); }
+constexpr std::size_t kParquetBytesMax = std::size_t{1} << 30;
+
+bool is_parquet(const std::string& path) { return path.ends_with(".parquet"); }
+
+bool is_table(const std::string& path) {
+  return path.ends_with(".csv") || path.ends_with(".csv.gz") || is_parquet(path);
+}
 
 /// The files themselves; of a folder, its tables in order of name.
 std::vector<std::string> table_files(const std::vector<std::string>& arguments) {
@@ -52,20 +60,25 @@ std::vector<std::string> table_files(const std::vector<std::string>& arguments) 
     }
     std::sort(files.begin() + static_cast<std::ptrdiff_t>(before), files.end());
     if (files.size() == before)
-      throw InputError(path + ": holds no table (.csv, .csv.gz)", ExitCode::bad_data);
-  }
-  for (const std::string& path : files) {
-    if (path.ends_with(".parquet")) {
-      throw InputError(path +
-                           ": Parquet is not read; convert it to CSV first, for example with python3 -c "
-                           "\"import pandas; pandas.read_parquet('x.parquet').to_csv('x.csv', index=False)\"",
-                       ExitCode::bad_data);
-    }
+      throw InputError(path + ": holds no table (.csv, .csv.gz, .parquet)", ExitCode::bad_data);
   }
   return files;
 }
 
+/// \param rows_max 0: all
+void read_parquet(const std::string& path, KernelTables& tables, std::int64_t rows_max) {
+  const ParquetTable table(path, read_file(path, kParquetBytesMax, ExitCode::bad_data));
+  tables.begin_columns(path, table.columns());
+  std::int64_t rows = 0;
+  table.each([&](const std::vector<std::string_view>& cells, std::int64_t number) {
+    tables.row_cells(cells, number);
+    return ++rows != rows_max;
+  });
+  if (rows == 0) throw InputError(path + ": the table has no rows", ExitCode::bad_data);
+}
+
 void read_table(const std::string& path, KernelTables& tables) {
+  if (is_parquet(path)) return read_parquet(path, tables, 0);
   LineReader reader(file_on_disk(path));
   if (!reader.next())
     throw InputError(path + ":1:1: the file is empty; a table begins with a header", ExitCode::bad_data);
@@ -92,6 +105,10 @@ std::string device_of(const KernelTables& tables, const std::string& where) {
 GpuSpec gpu_before(const Options& options, const std::vector<std::string>& files) {
   if (!options.device.empty()) return find_gpu(options.device, "--device");
   KernelTables first(1);
+  if (is_parquet(files.front())) {
+    read_parquet(files.front(), first, 1);
+    return find_gpu(device_of(first, files.front()), files.front());
+  }
   LineReader reader(file_on_disk(files.front()));
   if (reader.next()) first.begin(files.front(), reader.text());
   if (!reader.next()) throw InputError(files.front() + ":2:1: the table has no rows", ExitCode::bad_data);
@@ -221,7 +238,8 @@ Command add_calibrate_import(CLI::App& calibrate) {
   CLI::App* app = calibrate.add_subcommand("import", "Fit a calibration to tables of kernel timings");
   auto options = std::make_shared<Options>();
   app->add_option("tables", options->tables,
-                  "Tables as NVIDIA's aiconfigurator publishes them, as CSV, plain or compressed, or folders "
+                  "Tables as NVIDIA's aiconfigurator publishes them, as Parquet or CSV, plain or compressed, "
+                  "or folders "
                   "that hold them; or a layer profile of LLMServingSim (the folder of its meta.yaml)")
       ->type_name("TABLES...");
   app->add_option("--out", options->out, "The calibration to write")->type_name("FILE");

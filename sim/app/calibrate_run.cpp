@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "hwmodels/bench_facts.h"
 #include "hwmodels/bench_model.h"
 #include "hwmodels/gpu_spec.h"
 #include "kernels/bench/bench.h"
@@ -183,12 +184,16 @@ std::vector<FitRow> rows_of(const BenchCalibration& calibration) {
 }
 
 void write_report(const Options& options, const CalibrationHeader& header,
-                  const BenchCalibration& calibration, const std::string& verdict) {
+                  const BenchCalibration& calibration, const std::vector<BenchFact>& facts,
+                  const std::string& verdict) {
   FitReport report;
   report.title = "Calibration of " + header.device;
   report.sub = header.source + "; " + header.created_by;
   report.verdict = verdict;
+  report.held_out = "A seventh of the shapes of each kernel was kept from the fit that is judged here.";
+  report.version = KVCAST_VERSION;
   report.rows = rows_of(calibration);
+  for (const BenchFact& fact : facts) report.notes.push_back("Measured of the device: " + fact.text + ".");
   for (const BenchPoint& point : calibration.points)
     report.points.push_back({point.op, point.us, point.forecast, point.bytes, point.flop, point.held_out});
   report.command = header.created_by + " --out " + options.out;
@@ -226,19 +231,22 @@ ExitCode calibrate(const Options& options) {
     throw InputError(name + ": hold no kernel of a step with enough shapes to fit", ExitCode::bad_data);
 
   const CalibrationHeader header = header_of(records, options);
-  std::string extra,
-      verdict = fmt::format("{} kernels fitted to {} records", calibration.fits.size(), records.size());
+  const std::vector<BenchFact> facts = bench_facts(records);
+  std::string extra = ", \"device_measured\": " + format_bench_facts(facts),
+              verdict =
+                  fmt::format("{} kernels fitted to {} records", calibration.fits.size(), records.size());
   if (numbers.steps > 0) {
     const StepsCheck check = check_steps(calibration.fits, numbers);
     verdict = sentence(check);
-    extra = fmt::format(
+    extra += fmt::format(
         ", \"steps_check\": {{\"steps\": {}, \"median\": {:.4f}, \"p90\": {:.4f}, \"bias\": {:.4f}}}",
         check.steps, check.median, check.p90, check.bias);
   }
   write_calibration(options, header, extra, calibration, lines);
-  if (!options.report.empty()) write_report(options, header, calibration, verdict);
+  if (!options.report.empty()) write_report(options, header, calibration, facts, verdict);
   if (options.from.empty()) std::filesystem::remove(options.out + ".partial");
-  fmt::print("{}\n{}\n", hold_out_text(rows_of(calibration)), verdict);
+  for (const BenchFact& fact : facts) fmt::print("{}\n", fact.text);
+  fmt::print("\n{}\n{}\n", hold_out_text(rows_of(calibration)), verdict);
   return ExitCode::fine;
 }
 

@@ -95,11 +95,18 @@ ExitCode run_command_line(int argc, const char* const* argv) {
   root.get_formatter()->column_width(36);
   root.footer(
       "Results go to standard output, messages to standard error.\n"
-      "Exit codes: 0 fine; 1 the SLO is not met, or a validation failed; 2 wrong usage or scenario; 3 does not fit; 4 bad input "
+      "Exit codes: 0 fine; 1 the SLO is not met, or a validation failed; 2 wrong usage or scenario; 3 does "
+      "not fit; 4 bad input "
       "data; 130 interrupted.");
   const std::vector<Command> commands = {add_simulate(root, command_text(argc, argv)),
-                                         add_compare(root, command_text(argc, argv)), add_plan(root, command_text(argc, argv)), add_memory(root),
-                                         add_trace(root), add_validate(root), add_calibrate(root), add_regress(root),
+                                         add_compare(root, command_text(argc, argv)),
+                                         add_plan(root, command_text(argc, argv)),
+                                         add_sweep(root),
+                                         add_memory(root),
+                                         add_trace(root),
+                                         add_validate(root),
+                                         add_calibrate(root),
+                                         add_regress(root),
                                          add_list(root)};
   keep_extras(root);
   try {

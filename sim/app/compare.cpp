@@ -5,6 +5,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <mutex>
@@ -15,25 +16,19 @@
 #include "reports/report.h"
 #include "sim/app/commands.h"
 #include "sim/app/experiments.h"
-#include "sim/base/text.h"
+#include "sim/app/grid.h"
 #include "sim/plan/comparison.h"
 #include "sim/plan/parallel.h"
 
 namespace kvcast {
 namespace {
 
-constexpr std::size_t kCellsMax = 1000;
+constexpr std::int64_t kCellsMax = 1000;
 
 struct Options {
   std::vector<std::string> scenarios;
   std::vector<std::string> vary;
   ReportOptions report;
-};
-
-/// One `--vary path=a,b,c`.
-struct Variation {
-  std::string path;
-  std::vector<std::string> values;
 };
 
 /// What one cell runs.
@@ -43,76 +38,14 @@ struct CellPlan {
   std::vector<Setting> settings;  // of the variation
 };
 
-/// Splits at commas outside of brackets and quotes.
-std::vector<std::string> split_values(const std::string& text) {
-  std::vector<std::string> values(1);
-  int depth = 0;
-  char quote = 0;
-  for (const char c : text) {
-    if (quote != 0) {
-      if (c == quote) quote = 0;
-    } else if (c == '"' || c == '\'') {
-      quote = c;
-    } else if (c == '{' || c == '[') {
-      ++depth;
-    } else if (c == '}' || c == ']') {
-      --depth;
-    } else if (c == ',' && depth == 0) {
-      values.emplace_back();
-      continue;
-    }
-    values.back() += c;
-  }
-  return values;
-}
-
-Variation parse_variation(const std::string& text) {
-  const std::size_t equals = text.find('=');
-  if (equals == std::string::npos || equals == 0) {
-    throw InputError("--vary " + text +
-                     ": a variation reads path=a,b,c, for example --vary engine.block_size=16,32,64");
-  }
-  Variation variation{text.substr(0, equals), split_values(text.substr(equals + 1))};
-  for (std::size_t i = 0; i < variation.values.size(); ++i) {
-    const std::string& value = variation.values[i];
-    if (value.empty()) throw InputError("--vary " + text + ": value " + std::to_string(i + 1) + " is empty");
-    if (std::count(variation.values.begin(), variation.values.end(), value) > 1)
-      throw InputError("--vary " + text + ": " + kvcast::quoted(value) + " is given twice");
-  }
-  if (variation.values.size() < 2)
-    throw InputError("--vary " + text + ": at least two values are needed; --set changes one for all");
-  return variation;
-}
-
-/// "block_size" of "engine.block_size".
-std::string last_key(const std::string& path) { return path.substr(path.rfind('.') + 1); }
-
 /// Every combination of the values; the last variation changes fastest.
 std::vector<CellPlan> plan_grid(const std::string& scenario, const std::vector<Variation>& variations) {
-  std::size_t count = 1;
-  for (std::size_t i = 0; i < variations.size(); ++i) {
-    for (std::size_t k = 0; k < i; ++k) {
-      if (variations[k].path == variations[i].path)
-        throw InputError("--vary " + variations[i].path + ": is given twice; list all values in one");
-    }
-    count *= variations[i].values.size();
-    if (count > kCellsMax) {
-      throw InputError(fmt::format("--vary: more than {} combinations", kCellsMax));
-    }
-  }
+  const std::int64_t count = count_combinations(variations, kCellsMax);
   std::vector<CellPlan> cells;
-  for (std::size_t i = 0; i < count; ++i) {
-    CellPlan cell;
-    cell.scenario = scenario;
-    std::size_t rest = i;
-    for (auto v = variations.rbegin(); v != variations.rend(); ++v) {
-      const std::string& value = v->values[rest % v->values.size()];
-      rest /= v->values.size();
-      cell.settings.push_back({v->path, value});
-      cell.label = last_key(v->path) + "=" + value + (cell.label.empty() ? "" : ", ") + cell.label;
-    }
-    std::reverse(cell.settings.begin(), cell.settings.end());
-    cells.push_back(std::move(cell));
+  for (std::int64_t i = 0; i < count; ++i) {
+    std::vector<Setting> settings = combination(variations, i);
+    std::string label = label_of(settings);
+    cells.push_back({std::move(label), scenario, std::move(settings)});
   }
   return cells;
 }
@@ -137,49 +70,16 @@ std::vector<CellPlan> plan_cells(const Options& options) {
   }
   if (options.scenarios.size() > 1)
     throw InputError("--vary changes one scenario; compare several without it");
-  std::vector<Variation> variations;
-  for (const std::string& text : options.vary) variations.push_back(parse_variation(text));
-  return plan_grid(options.scenarios.empty() ? "default" : options.scenarios.front(), variations);
-}
-
-/// A cell that was run, or why it was not.
-struct RanCell {
-  std::optional<RanExperiment> run;
-  std::string refusal;
-  bool by_engine = false;  // refused as impossible rather than as too large
-};
-
-RanCell run_cell(const CellPlan& plan, std::vector<Setting> settings) {
-  settings.insert(settings.end(), plan.settings.begin(), plan.settings.end());
-  RanCell cell;
-  try {
-    ScenarioText text = open_scenario(plan.scenario, settings);
-    Experiment experiment = compose(read_scenario(text));
-    cell.run = run_experiment(experiment);
-  } catch (const InputError& error) {
-    if (error.code() == ExitCode::bad_data) throw;
-    if (error.code() == ExitCode::usage && plan.settings.empty()) throw;  // a scenario that cannot be read
-    cell.refusal = error.what();
-    cell.by_engine = error.code() == ExitCode::usage;
-  }
-  return cell;
+  return plan_grid(options.scenarios.empty() ? "default" : options.scenarios.front(),
+                   parse_variations(options.vary));
 }
 
 /// A value that no combination accepts is a mistake of the user, not a result.
-void refuse_useless_values(const std::vector<CellPlan>& plans, const std::vector<RanCell>& cells) {
-  for (std::size_t i = 0; i < plans.size(); ++i) {
-    if (!cells[i].by_engine) continue;
-    for (const Setting& setting : plans[i].settings) {
-      bool accepted = false;
-      for (std::size_t k = 0; k < plans.size() && !accepted; ++k) {
-        const bool same = std::any_of(
-            plans[k].settings.begin(), plans[k].settings.end(),
-            [&](const Setting& other) { return other.path == setting.path && other.value == setting.value; });
-        accepted = same && !cells[k].by_engine;
-      }
-      if (!accepted) throw InputError(cells[i].refusal);
-    }
-  }
+void refuse_useless(const std::vector<CellPlan>& plans, const std::vector<RanPoint>& cells) {
+  std::vector<PointOutcome> points;
+  for (std::size_t i = 0; i < plans.size(); ++i)
+    points.push_back({plans[i].settings, cells[i].refused, cells[i].reason});
+  refuse_useless_values(points);
 }
 
 /// Runs the cells of a comparison and measures each against the first that runs.
@@ -202,8 +102,8 @@ class Comparer {
       if (ran_[first].run) break;
     }
     if (first == plans_.size()) {
-      refuse_useless_values(plans_, ran_);
-      throw InputError(ran_.front().refusal, ExitCode::infeasible);
+      refuse_useless(plans_, ran_);
+      throw InputError(ran_.front().reason, ExitCode::infeasible);
     }
     set_baseline(first);
     std::vector<char> paired(plans_.size(), 1);
@@ -213,7 +113,7 @@ class Comparer {
       if (ran_[i].run) paired[i] = measure_one(i) ? 1 : 0;
     });
     progress_.clear();
-    refuse_useless_values(plans_, ran_);
+    refuse_useless(plans_, ran_);
     result_.paired = std::find(paired.begin(), paired.end(), 0) == paired.end();
     mark_significant(result_);
     return std::move(result_);
@@ -221,10 +121,10 @@ class Comparer {
 
  private:
   void run_one(std::size_t i) {
-    ran_[i] = run_cell(plans_[i], settings_);
+    ran_[i] = run_point(plans_[i].scenario, settings_, plans_[i].settings);
     ComparedCell& cell = result_.cells[i];
     cell.label = plans_[i].label;
-    cell.refusal = ran_[i].refusal;
+    cell.refusal = ran_[i].reason;
     if (ran_[i].run) {
       cell.forecast = ran_[i].run->forecast;
       cell.verdict = verdict_of(cell.forecast);
@@ -265,7 +165,7 @@ class Comparer {
   Progress progress_;
   std::mutex drawing_;
   std::int64_t done_ = 0;
-  std::vector<RanCell> ran_;
+  std::vector<RanPoint> ran_;
   MeasuredRun baseline_;
   Comparison result_;
 };

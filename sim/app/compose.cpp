@@ -7,6 +7,8 @@
 #include "reports/format.h"
 #include "sim/app/compose_timer.h"
 #include "sim/app/describe.h"
+#include "sim/app/own_calibrations.h"
+#include "sim/app/scenario_retention.h"
 #include "sim/app/scenario_sglang.h"
 #include "sim/base/embedded.h"
 #include "sim/base/error.h"
@@ -108,7 +110,10 @@ std::string engine_line(const Scenario& scenario, const PoolSize& pool) {
                                  scenario.policy);
   if (!scenario.deployment.enable_kv_cache) return text + "no KV cache: every step recomputes everything";
   text += scenario.allocator == "paged" ? fmt::format("paged blocks of {}", pool.block_size.value)
-                                        : scenario.allocator + " allocation";
+          : scenario.allocator == "contiguous"
+              ? "contiguous allocation"
+              : fmt::format("{}, blocks of {}", describe_retention(scenario.deployment.retention),
+                            pool.block_size.value);
   if (report) text += ", KV in " + describe_kv_dtype(*scenario.deployment.model, report->kv);
   if (memory.enable_prefix_caching.value_or(false)) text += ", prefix caching";
   if (memory.async_scheduling.value_or(false)) text += ", asynchronous";
@@ -141,11 +146,13 @@ void assume_frontend(const Scenario& scenario, Forecast& frame) {
   if (scenario.frontend.none()) return;
   constexpr double kNsPerUs = 1e3;
   const FrontendDelays& delays = scenario.frontend;
-  const double per_token_us = static_cast<double>(delays.per_input_token.count()) / (1 << kFineBits) / kNsPerUs;
+  const double per_token_us =
+      static_cast<double>(delays.per_input_token.count()) / (1 << kFineBits) / kNsPerUs;
   frame.assumptions.push_back(
-      {fmt::format("Between client and engine pass {:g} us and {:g} us per prompt token before, {:g} us after",
-                   static_cast<double>(delays.before.count()) / kNsPerUs, per_token_us,
-                   static_cast<double>(delays.after.count()) / kNsPerUs),
+      {fmt::format(
+           "Between client and engine pass {:g} us and {:g} us per prompt token before, {:g} us after",
+           static_cast<double>(delays.before.count()) / kNsPerUs, per_token_us,
+           static_cast<double>(delays.after.count()) / kNsPerUs),
        scenario.deployment.memory.profile.frontend.source});
 }
 
@@ -170,14 +177,6 @@ InputHash hash_of(const ModelSpec& model) {
   return {path, content_hash(file->text)};
 }
 
-void fill_inputs(const Scenario& scenario, Forecast& frame) {
-  frame.inputs.push_back({scenario.path, scenario.hash});
-  if (scenario.deployment.model) frame.inputs.push_back(hash_of(*scenario.deployment.model));
-  for (const InputFile& file : scenario.workload.inputs) frame.inputs.push_back({file.path, file.hash});
-  std::sort(frame.inputs.begin(), frame.inputs.end(),
-            [](const InputHash& a, const InputHash& b) { return a.path < b.path; });
-}
-
 void note_override(const Scenario& scenario, const MemoryReport& report, Forecast& frame) {
   const auto& blocks = scenario.deployment.memory.num_gpu_blocks_override;
   if (!blocks) return;
@@ -193,6 +192,10 @@ void note_length(const Scenario& scenario, Forecast& frame) {
   const Deployment& deployment = scenario.deployment;
   const std::int64_t made_for = deployment.model->max_position_embeddings;
   if (made_for == 0 || deployment.max_model_len <= made_for) return;
+  const Retention& kept = deployment.retention.each;  // positions inside the cache never pass its size
+  if (kept.form == RetentionForm::sinks && deployment.retention.layers.empty() &&
+      kept.attended_max() <= made_for)
+    return;
   frame.notes.push_back(
       fmt::format("max_model_len {} is beyond the model's max_position_embeddings {}: engines refuse it "
                   "unless rope scaling extends the model",
@@ -216,6 +219,8 @@ void fill_texts(const Scenario& scenario, const PoolSize& pool, Forecast& frame)
     frame.model = describe_model(*deployment.model);
     frame.gpu = describe_gpu(*deployment.gpu, deployment.model->dtype);
   }
+  if (std::string note = quality_note(deployment.retention.each.form); !note.empty())
+    frame.notes.push_back(std::move(note));
   assume_engine(scenario, frame);
   assume_frontend(scenario, frame);
   for (const std::string& text : scenario.assumptions)
@@ -223,7 +228,7 @@ void fill_texts(const Scenario& scenario, const PoolSize& pool, Forecast& frame)
   for (const std::string& text : scenario.workload.assumptions)
     frame.assumptions.push_back({text, "workload"});
   fill_price(scenario, frame);
-  fill_inputs(scenario, frame);
+  frame.inputs = input_files(scenario);
   if (!report) return;
   if (!deployment.memory.num_gpu_blocks_override) frame.budget = budget_lines(*report);
   for (const std::string& warning : report->warnings) frame.notes.push_back(warning);
@@ -231,7 +236,30 @@ void fill_texts(const Scenario& scenario, const PoolSize& pool, Forecast& frame)
   note_override(scenario, *report, frame);
 }
 
+/// The calibration that step times come from, where it is a file.
+std::optional<std::string> calibration_path(const StepTime& time) {
+  if (time.steps) return time.steps->path;
+  if (time.own_kernels && !time.own_kernels->embedded) return time.own_kernels->path;
+  if (time.kernels && !time.kernels->embedded) return time.kernels->path;
+  if (time.layers) return time.layers->path;
+  return std::nullopt;
+}
+
 }  // namespace
+
+std::vector<InputHash> input_files(const Scenario& scenario) {
+  std::vector<InputHash> inputs = {{scenario.path, scenario.hash}};
+  if (scenario.deployment.model) inputs.push_back(hash_of(*scenario.deployment.model));
+  for (const InputFile& file : scenario.workload.inputs) inputs.push_back({file.path, file.hash});
+  if (const auto path = calibration_path(scenario.deployment.step_time))
+    inputs.push_back({*path, file_hash(*path)});
+  for (const std::string& path :
+       own_calibration_files(scenario.deployment.step_time, scenario.deployment.gpu))
+    inputs.push_back({path, file_hash(path)});
+  std::sort(inputs.begin(), inputs.end(),
+            [](const InputHash& a, const InputHash& b) { return a.path < b.path; });
+  return inputs;
+}
 
 Experiment compose(Scenario scenario) {
   Experiment experiment;

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "sim/app/scenario.h"
 #include "sim/metrics/forecast.h"
@@ -15,15 +16,19 @@ struct Experiment {
   ClusterSetup cluster;
   std::unique_ptr<StepTimer> timer;
   std::function<std::string()> timer_note;  // what the timer says after a run; may be empty
-  WorkloadSetup workload;  // as the engine sees it, frontend included
-  SourceMaker clients;     // the workload before the frontend
+  WorkloadSetup workload;                   // as the engine sees it, frontend included
+  SourceMaker clients;                      // the workload before the frontend
   FrontendDelays frontend;
-  double model_error = 0;     // relative standard error of the sum of kernels that the timer is, beside the kernels' own
+  double model_error =
+      0;  // relative standard error of the sum of kernels that the timer is, beside the kernels' own
   double frontend_error = 0;  // relative standard error of the frontend's times
   std::vector<SloBound> slo;
   std::optional<SglangSettings> sglang;  // what cluster.engine.make runs, where it is SGLang's engine
-  Forecast frame;  // everything that is known before the run
+  Forecast frame;                        // everything that is known before the run
 };
+
+/// Every file that decides what the scenario forecasts, itself included, in order of path.
+[[nodiscard]] std::vector<InputHash> input_files(const Scenario& scenario);
 
 /// Sizes the pool, builds the timer and the cluster, and fills what the reports say of them.
 /// \throws InputError (infeasible) where the deployment does not fit, saying what would

@@ -5,7 +5,7 @@
 #include "hwmodels/calibrated_timer.h"
 #include "hwmodels/roofline_timer.h"
 #include "hwmodels/scaled_timer.h"
-#include "sim/base/hash.h"
+#include "sim/app/own_calibrations.h"
 
 namespace kvcast {
 namespace {
@@ -32,18 +32,6 @@ ComposedTimer by_step_log(const StepCalibration& steps, Forecast& frame) {
   return composed;
 }
 
-ComposedTimer by_own_kernels(const OwnKernels& kernels, const Deployment& deployment, Forecast& frame) {
-  ModelSpec model = *deployment.model;
-  if (!deployment.memory.dtype.empty()) set_dtype(model, deployment.memory.dtype);
-  const KvDtype kv = deployment.memory.kv_cache_dtype;
-  ComposedTimer composed;
-  composed.timer = make_bench_timer(kernels.fits, model, deployment.memory.tensor_parallel_size,
-                                    kv == KvDtype::model ? model.dtype : std::string(to_string(kv)));
-  frame.timer = fmt::format("kvcast's own kernels, timed on {} ({})", kernels.header.device, kernels.path);
-  frame.calibrated = true;
-  return composed;
-}
-
 std::string first_upper(std::string text) {
   if (!text.empty() && text[0] >= 'a' && text[0] <= 'z') text[0] = static_cast<char>(text[0] - 'a' + 'A');
   return text;
@@ -64,6 +52,60 @@ CalibratedOptions calibrated_options(const Deployment& deployment) {
   options.pads_prompts = memory.profile.cuda_graphs.prompts;
   options.tokens_max = std::min<std::int64_t>(memory.max_num_batched_tokens, kTableTokensMax);
   return options;
+}
+
+/// What an engine adds to kvcast's own kernels. The CPU backend has neither captured graphs nor an engine's
+/// host beside it.
+BenchTimerOptions own_options(const OwnKernels& kernels, const Deployment& deployment) {
+  BenchTimerOptions options;
+  if (kernels.header.device == "cpu") {
+    options.host_added_us = deployment.step_time.host_overhead_us.value_or(0);
+    return options;
+  }
+  const CalibratedOptions engine = calibrated_options(deployment);
+  options.host_added_us = engine.timer.host_overhead_us;
+  options.host_hidden_us = engine.host_hidden_us;
+  options.capture_sizes = engine.capture_sizes;
+  options.pads_prompts = engine.pads_prompts;
+  return options;
+}
+
+/// \throws InputError where the calibration does not cover the model
+std::unique_ptr<BenchTimer> own_timer(const OwnKernels& kernels, const Deployment& deployment) {
+  ModelSpec model = *deployment.model;
+  if (!deployment.memory.dtype.empty()) set_dtype(model, deployment.memory.dtype);
+  const KvDtype kv = deployment.memory.kv_cache_dtype;
+  return make_bench_timer(kernels.fits, model, deployment.memory.tensor_parallel_size,
+                          kv == KvDtype::model ? model.dtype : std::string(to_string(kv)),
+                          own_options(kernels, deployment));
+}
+
+ComposedTimer by_own_kernels(const OwnKernels& kernels, std::unique_ptr<BenchTimer> timer, Forecast& frame) {
+  frame.timer = fmt::format("kvcast's own kernels, timed on {} ({})", kernels.header.device, kernels.path);
+  frame.calibrated = true;
+  for (const std::string& text : timer->notes()) frame.notes.push_back(first_upper(text));
+  ComposedTimer composed;
+  composed.timer = std::move(timer);
+  return composed;
+}
+
+/// The first calibration of kvcast's own kernels on this very GPU that covers the model. Those that do not
+/// are noted.
+std::optional<ComposedTimer> by_own_measurement(const Deployment& deployment, Forecast& frame) {
+  if (!deployment.gpu || !deployment.model || deployment.step_time.named()) return std::nullopt;
+  for (const OwnKernels& kernels : own_calibrations(*deployment.gpu)) {
+    try {
+      std::unique_ptr<BenchTimer> timer = own_timer(kernels, deployment);
+      ComposedTimer composed = by_own_kernels(kernels, std::move(timer), frame);
+      frame.timer += ", as no other calibration is named";
+      return composed;
+    } catch (const InputError& error) {
+      const std::string reason = error.what();
+      frame.notes.push_back(fmt::format("The calibration {} of this GPU is not used: {}", kernels.path,
+                                        reason.substr(0, reason.find(" (it has: "))));
+    }
+  }
+  return std::nullopt;
 }
 
 /// What a calibrated timer has to say, and what it assumes.
@@ -131,16 +173,14 @@ ComposedTimer compose_timer(const Scenario& scenario, Forecast& frame) {
     composed.timer = by_formula(*time.affine, frame);
   } else if (time.steps) {
     composed = by_step_log(*time.steps, frame);
-    frame.inputs.push_back({time.steps->path, file_hash(time.steps->path)});
   } else if (time.own_kernels) {
-    composed = by_own_kernels(*time.own_kernels, scenario.deployment, frame);
-    frame.inputs.push_back({time.own_kernels->path, file_hash(time.own_kernels->path)});
+    composed = by_own_kernels(*time.own_kernels, own_timer(*time.own_kernels, scenario.deployment), frame);
   } else if (time.kernels) {
     composed = by_kernels(*time.kernels, scenario.deployment, frame);
-    if (!time.kernels->embedded) frame.inputs.push_back({time.kernels->path, file_hash(time.kernels->path)});
   } else if (time.layers) {
     composed = by_layers(*time.layers, scenario.deployment, frame);
-    frame.inputs.push_back({time.layers->path, file_hash(time.layers->path)});
+  } else if (auto own = by_own_measurement(scenario.deployment, frame)) {
+    composed = std::move(*own);
   } else if (const auto kernels = time.roofline ? std::nullopt : default_kernels(scenario.deployment)) {
     composed = by_kernels(*kernels, scenario.deployment, frame);
   } else {

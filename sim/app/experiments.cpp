@@ -45,10 +45,12 @@ std::vector<Setting> settings_of(const ReportOptions& options) {
   return settings;
 }
 
-unsigned threads_of(const ReportOptions& options) {
-  if (options.threads.empty()) return std::max(1U, std::thread::hardware_concurrency());
-  return static_cast<unsigned>(parse_integer("--threads", options.threads, 1, 1024));
+unsigned parse_threads(const std::string& text) {
+  if (text.empty()) return std::max(1U, std::thread::hardware_concurrency());
+  return static_cast<unsigned>(parse_integer("--threads", text, 1, 1024));
 }
+
+unsigned threads_of(const ReportOptions& options) { return parse_threads(options.threads); }
 
 ReportFiles::ReportFiles(const ReportOptions& options) {
   const std::string* paths[] = {&options.json, &options.report, &options.csv, &options.markdown};

@@ -32,6 +32,8 @@ void add_report_options(CLI::App& app, ReportOptions& options);
 
 /// --set and --seed as settings. \throws InputError for values that are none
 [[nodiscard]] std::vector<Setting> settings_of(const ReportOptions& options);
+/// --threads: empty means all cores. \throws InputError unless it is 1 to 1024
+[[nodiscard]] unsigned parse_threads(const std::string& text);
 [[nodiscard]] unsigned threads_of(const ReportOptions& options);
 
 /// The result files that were asked for, opened before the work so that a wrong path fails at once.

@@ -9,6 +9,7 @@
 
 #include "hwmodels/engine_profile.h"
 #include "hwmodels/gpu_spec.h"
+#include "hwmodels/link_catalog.h"
 #include "hwmodels/model_spec.h"
 #include "reports/format.h"
 #include "sim/app/commands.h"
@@ -17,6 +18,7 @@
 #include "sim/base/embedded.h"
 #include "sim/cluster/router.h"
 #include "sim/kv/allocators.h"
+#include "sim/kv/eviction.h"
 #include "sim/sched/queue_order.h"
 #include "workloads/trace_format.h"
 
@@ -56,6 +58,18 @@ std::vector<Row> gpu_rows() {
   return rows;
 }
 
+std::vector<Row> link_rows() {
+  std::vector<Row> rows;
+  for (const LinkDatasheet& link : list_links()) {
+    const std::string rate =
+        link.write_gb_per_s == link.gb_per_s
+            ? fmt::format("{:g} GB/s each way", link.gb_per_s)
+            : fmt::format("{:g} GB/s read, {:g} GB/s written", link.gb_per_s, link.write_gb_per_s);
+    rows.push_back({link.name, fmt::format("{}, {}, {:g} us", link.title, rate, link.latency_us)});
+  }
+  return rows;
+}
+
 std::vector<Row> engine_rows() {
   std::vector<Row> rows;
   for (const EngineProfileName& profile : list_engine_profiles())
@@ -88,10 +102,13 @@ struct Kind {
 constexpr Kind kKinds[] = {
     {"models", "models that --model and `model:` take by name", model_rows},
     {"gpus", "GPUs for --gpu and cluster.gpu", gpu_rows},
+    {"links", "links for engine.kv_offload", link_rows},
     {"engines", "engine profiles for engine.profile", engine_rows},
     {"schedulers", "engine.scheduler", [] { return catalogue_rows(schedulers()); }},
     {"policies", "engine.scheduling_policy", [] { return catalogue_rows(queue_order_catalog()); }},
     {"allocators", "engine.allocator", [] { return catalogue_rows(allocator_catalog()); }},
+    {"evictions", "engine.prefix_cache_eviction, kvcast trace cache --eviction",
+     [] { return catalogue_rows(eviction_catalog()); }},
     {"routers", "cluster.router", [] { return catalogue_rows(router_catalog()); }},
     {"traces", "trace formats for workload.trace.format", [] { return catalogue_rows(trace_formats()); }},
     {"workloads", "built-in workloads", [] { return embedded_rows("configs/workloads/"); }},

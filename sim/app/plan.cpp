@@ -23,7 +23,7 @@ struct Options {
   std::string scenario;
   std::string model, trace;
   std::string ttft_p99, tpot_p99, e2el_p99;
-  std::string gpus, tensor_parallel_size, kv_cache_dtype, goal, max_gpus, growth;
+  std::string gpus, tensor_parallel_size, kv_cache_dtype, goal, max_gpus, growth, relative_error;
   std::vector<std::string> prices;
   bool exhaustive = false;
   ReportOptions report;
@@ -141,6 +141,8 @@ ExitCode plan(const Options& options) {
   question.space = read_space(options, question.scenario, question.settings);
   question.exhaustive = options.exhaustive;
   question.threads = threads_of(options.report);
+  if (!options.relative_error.empty())
+    question.relative_error = parse_positive("--target-relative-error", options.relative_error, 1);
   Progress progress(options.report.quiet ? ProgressMode::off : parse_progress(options.report.progress), 0,
                     "runs");
   question.progress = [&](std::size_t runs) { progress.update(static_cast<std::int64_t>(runs)); };
@@ -181,6 +183,11 @@ Command add_plan(CLI::App& root, const std::string& command) {
   text("--kv-cache-dtype", options->kv_cache_dtype, "KV cache dtypes to choose from: auto,fp8", "A,B");
   text("--max-gpus", options->max_gpus, "GPUs of the largest cluster (default: 32)", "N");
   text("--growth", options->growth, "Plan for the traffic coming so many times as fast", "X");
+  text("--target-relative-error", options->relative_error,
+       "Synthetic traffic: draw it again until the mean of every term of the winner's SLO is known to this "
+       "share, as "
+       "half of its 90 % interval: 0.02",
+       "X");
   text("--goal", options->goal, "cost (default), or, on max-gpus: goodput, rate", "GOAL");
   app->add_option("--price", options->prices,
                   "Prices in USD per GPU and hour: h100-sxm=2.5,h200=3 (default: the catalogue's)")
@@ -189,7 +196,8 @@ Command add_plan(CLI::App& root, const std::string& command) {
       ->take_all();
   app->add_flag(
       "--exhaustive", options->exhaustive,
-      "Simulate every point on the whole traffic instead of searching; what the search is checked against");
+      "Simulate every point that could win on the whole traffic instead of searching; what the search is "
+      "checked against");
   add_report_options(*app, options->report);
   return {app, [options] { return plan(*options); }, {}};
 }

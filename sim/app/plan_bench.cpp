@@ -11,6 +11,7 @@
 #include "sim/app/scheduler_features.h"
 #include "sim/app/uncertainty.h"
 #include "sim/base/error.h"
+#include "sim/plan/least_attention.h"
 #include "sim/plan/parallel.h"
 
 namespace kvcast {
@@ -131,6 +132,7 @@ PlanBench::PlanBench(std::string scenario, std::vector<Setting> settings, PlanSp
 void PlanBench::read_base() {
   ScenarioText text = open_scenario(path_, settings_);
   const bool length_given = text.config.child("engine").has("max_model_len");
+  const bool synthetic = !text.config.child("workload").has("trace");
   base_ = read_scenario(text);
   if (base_.slo.empty())
     throw InputError(
@@ -166,6 +168,7 @@ void PlanBench::read_base() {
     notes_.push_back(fmt::format("The traffic comes {} times as fast as given (growth)", space_.growth));
   }
   fit_max_model_len(length_given);
+  if (!synthetic) resampler_.emplace(traffic_, traffic_block_length(*traffic_), base_.seed);
 }
 
 /// Where the scenario leaves the longest context open, the traffic decides: the model's own may need more
@@ -326,14 +329,35 @@ Score PlanBench::score(const Forecast& forecast) const {
   return score;
 }
 
+Replicating PlanBench::replicating() const {
+  if (traffic_ == nullptr) return Replicating::by_outcomes;
+  return resampler_ ? Replicating::by_blocks : Replicating::by_seed;
+}
+
+Traffic PlanBench::replication(std::size_t index) const {
+  KVCAST_CHECK(traffic_ != nullptr);
+  if (resampler_) return resampler_->sample(index);
+  constexpr std::uint64_t kStride = 1'000'003;  // seeds that nobody types next to each other
+  std::vector<Setting> settings = settings_;
+  settings.push_back(
+      {"seed", std::to_string((base_.seed + kStride * (index + 1)) % (std::uint64_t{1} << 62))});
+  ScenarioText text = open_scenario(path_, settings);
+  const auto source = read_scenario(text).workload.make_source();
+  const Traffic traffic = read_traffic(*source, requests_);
+  return space_.growth == 1 ? traffic : changed(traffic, {.rate = space_.growth});
+}
+
 PlanBench::Floor PlanBench::floor(const Design& design, const Traffic& traffic) const {
   if (traffic == nullptr) return {};
   const Scenario read = scenario(design, Variant{});
   const Experiment composed = experiment(design, Variant{});
   const EngineLimits limits = engine_limits(read, composed.frame.facts, traffic);
   const std::vector<RequestDemand> demands = demands_of(*traffic, limits);
-  const StepBounds bounds = step_bounds(*composed.timer, limits, demands);
-  const std::vector<LatencyFloors> floors = latency_floors(*composed.timer, limits, bounds, demands);
+  const LeastAttention least(*composed.timer);
+  const bool bounded = composed.cluster.engine.batch.reach.on();
+  const StepTimer& timer = bounded ? static_cast<const StepTimer&>(least) : *composed.timer;
+  const StepBounds bounds = step_bounds(timer, limits, demands);
+  const std::vector<LatencyFloors> floors = latency_floors(timer, limits, bounds, demands);
   const std::optional<std::int64_t> fewest = replicas_min(bounds, demands, floors, latency_limits(base_.slo));
   return fewest ? Floor{*fewest, false} : Floor{1, true};
 }

@@ -12,6 +12,7 @@
 #include "sim/app/plan_space.h"
 #include "sim/plan/bounds.h"
 #include "sim/plan/plan_result.h"
+#include "sim/plan/replication.h"
 #include "sim/plan/traffic.h"
 
 namespace kvcast {
@@ -54,6 +55,14 @@ class PlanBench {
   [[nodiscard]] Forecast forecast(const Design& design, const Variant& variant) const;
   [[nodiscard]] Score score(const Forecast& forecast) const;
 
+  /// How another sample of the traffic is had.
+  [[nodiscard]] Replicating replicating() const;
+  /// \param index which; equal ones are equal traffic for every design. Not where replicating() is
+  /// by_outcomes
+  [[nodiscard]] Traffic replication(std::size_t index) const;
+  /// Requests of a block, where replications are by blocks; 0 otherwise.
+  [[nodiscard]] std::size_t block_length() const { return resampler_ ? resampler_->block_length() : 0; }
+
   /// What no scheduler can do with a design.
   struct Floor {
     std::int64_t replicas_min = 1;
@@ -83,6 +92,7 @@ class PlanBench {
   Traffic traffic_;
   std::size_t requests_ = 0;
   std::vector<std::string> notes_;
+  std::optional<TrafficResampler> resampler_;
 };
 
 /// What one engine of a scenario can do in a step. \param traffic says whether prompts can share anything;

@@ -7,7 +7,6 @@
 #include <limits>
 
 #include "reports/format.h"
-#include "sim/app/uncertainty.h"
 #include "sim/base/error.h"
 #include "sim/plan/parallel.h"
 
@@ -234,59 +233,6 @@ void find_advice(const PlanBench& bench, const Chosen& nearest, const Forecast& 
       low > 0 ? fmt::format("It meets the SLO at {} of the rate ({} req/s)", percent(low),
                             significant(low * result.rate))
               : "Fewer requests do not help: the SLO is out of reach of this design at any rate tried");
-}
-
-void judge_point(const PlanBench& bench, const Chosen& chosen, const Resampling& resampling,
-                 PlanPoint& point) {
-  Variant variant{.replicas = chosen.replicas, .traffic = chosen.traffic};
-  const auto index_of = [](const SloTerm& term) -> std::optional<std::size_t> {
-    constexpr std::pair<const char*, Statistic> kMeans[] = {{"ttft", Statistic::mean_ttft},
-                                                            {"tpot", Statistic::mean_tpot},
-                                                            {"e2el", Statistic::mean_e2el},
-                                                            {"queue", Statistic::mean_queue}};
-    constexpr const char* kNames[] = {"mean", "p50", "p90", "p95", "p99"};
-    const std::string statistic = term.statistic == "median" ? "p50" : term.statistic;
-    for (const auto& [metric, mean] : kMeans) {
-      for (std::size_t k = 0; k < 5; ++k) {
-        if (term.metric == metric && statistic == kNames[k]) return static_cast<std::size_t>(mean) + k;
-      }
-    }
-    if (term.metric == "itl" && statistic == "mean") return static_cast<std::size_t>(Statistic::mean_itl);
-    return std::nullopt;  // gaps are pooled: no request owns their percentiles
-  };
-  const auto replicates_at = [&](double factor) {
-    variant.step_factor = factor;
-    return resample(bench.run(chosen.design, variant).outcomes, resampling, "plan/blocks");
-  };
-  const auto share_met = [&](const std::vector<StatisticValues>& replicates) {
-    std::size_t met = 0;
-    for (const StatisticValues& values : replicates) {
-      met += std::all_of(point.terms.begin(), point.terms.end(), [&](const PlanTerm& term) {
-        const std::optional<std::size_t> at = index_of(term.term);
-        return at ? !(values[*at] > term.term.limit_ms) : term.term.met;
-      });
-    }
-    return static_cast<double>(met) / static_cast<double>(std::max<std::size_t>(replicates.size(), 1));
-  };
-  const std::vector<StatisticValues> replicates = replicates_at(1);
-  for (PlanTerm& term : point.terms) {
-    const std::optional<std::size_t> at = index_of(term.term);
-    if (!at) continue;
-    std::vector<double> values;
-    for (const StatisticValues& replicate : replicates) values.push_back(replicate[*at]);
-    term.interval_ms = middle(values, 0.9);
-  }
-  // Five equally likely speeds of the step times, where a calibration says how far they may be off.
-  const Experiment experiment = bench.experiment(chosen.design, variant);
-  const double error =
-      experiment.frame.calibrated ? time_errors(experiment, point.forecast.metrics).steps : 0;
-  double probability = share_met(replicates);
-  if (error > 0) {
-    for (const double quantile : {-1.2816, -0.5244, 0.5244, 1.2816})
-      probability += share_met(replicates_at(factor_of(error, quantile)));
-    probability /= 5;
-  }
-  point.meets_probability = probability;
 }
 
 }  // namespace kvcast

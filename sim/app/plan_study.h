@@ -29,10 +29,24 @@ void find_sensitivity(const PlanBench& bench, const Chosen& winner, unsigned thr
 /// the SLO
 void find_advice(const PlanBench& bench, const Chosen& nearest, const Forecast& forecast, PlanResult& result);
 
-/// Intervals of the terms, and with which probability another sample of the traffic meets the SLO, the error
-/// of a calibration counted where it is known.
-void judge_point(const PlanBench& bench, const Chosen& chosen, const Resampling& resampling,
-                 PlanPoint& point);
+/// Samples of the traffic that a point is judged by: with the point's own, Student's t has as many degrees of
+/// freedom.
+inline constexpr std::size_t kReplications = 16;
+inline constexpr std::size_t kReplicationsMax = 2000;
+
+struct Judging {
+  std::uint64_t seed = 1;
+  /// Half-width over value of the 90 % interval of every term's expectation; 0: kReplications are enough
+  double relative_error = 0;
+  unsigned threads = 1;
+  std::function<void()> progress;  // may be empty
+};
+
+/// Intervals of the terms and figures, and with which probability another sample of the traffic meets the
+/// SLO; the error of a calibration is counted where it is known. \returns replications simulated; 0:
+/// by_outcomes
+std::size_t judge_point(const PlanBench& bench, const Chosen& chosen, const Judging& judging,
+                        PlanPoint& point);
 
 /// Fills the commands that start one replica.
 void fill_deploy(const PlanBench& bench, const Chosen& winner, PlanResult& result);

@@ -38,6 +38,11 @@ class Planner {
       : question_(question), bench_(question.scenario, question.settings, question.space) {}
 
   PlanResult make() {
+    if (question_.relative_error > 0 && bench_.replicating() != Replicating::by_seed)
+      throw InputError(
+          "--target-relative-error: needs synthetic traffic, which can be drawn again without end; this "
+          "traffic is one "
+          "sample, whose error no simulation makes smaller");
     fill_frame();
     designs_ = bench_.designs(question_.threads);
     sort_out();
@@ -259,12 +264,28 @@ class Planner {
   }
 
   void judge_points() {
-    const Chosen best = chosen(shown_.front());
-    const RanExperiment run = bench_.run(best.design, {.replicas = best.replicas, .traffic = best.traffic});
-    result_.resampling = {block_length_of(run.outcomes), replicates_for(run.outcomes.size()), result_.seed};
-    for_each_parallel(std::min(shown_.size(), kPointsJudged), question_.threads, [&](std::size_t i) {
-      judge_point(bench_, chosen(shown_[i]), result_.resampling, result_.points[i]);
-    });
+    result_.replicating = bench_.replicating();
+    result_.block_length = bench_.block_length();
+    for (std::size_t i = 0; i < std::min(shown_.size(), kPointsJudged); ++i) {
+      Judging judging{result_.seed, i == 0 ? question_.relative_error : 0, question_.threads, {}};
+      const std::size_t replications = judge_point(bench_, chosen(shown_[i]), judging, result_.points[i]);
+      if (i == 0) result_.replications = replications;
+    }
+    check_relative_error();
+  }
+
+  /// Says where the error asked for was out of reach.
+  void check_relative_error() {
+    if (question_.relative_error <= 0) return;
+    for (const PlanTerm& term : result_.points.front().terms) {
+      if (!term.mean_interval_ms) continue;
+      const Interval& mean = *term.mean_interval_ms;
+      if ((mean.high - mean.low) <= question_.relative_error * (mean.high + mean.low)) continue;
+      result_.notes.push_back(
+          fmt::format("The relative error asked for was not reached with {} samples of the traffic",
+                      grouped(static_cast<std::int64_t>(result_.replications))));
+      return;
+    }
   }
 
   [[nodiscard]] std::string verdict() const {

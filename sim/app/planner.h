@@ -16,6 +16,8 @@ struct PlanQuestion {
   std::vector<Setting> settings;
   PlanSpace space;
   bool exhaustive = false;  // simulate every point on the whole traffic instead of searching
+  double relative_error =
+      0;  // of the winner's terms, to be reached by more samples of the traffic; 0: not asked for
   unsigned threads = 1;
   std::function<void(std::size_t runs)> progress;
 };

@@ -7,8 +7,11 @@
 #include <limits>
 
 #include "sim/app/block_rules.h"
+#include "sim/app/scenario_forks.h"
+#include "sim/app/scenario_retention.h"
 #include "sim/app/scenario_sglang.h"
 #include "sim/app/scenario_swap.h"
+#include "sim/app/scenario_tiers.h"
 #include "sim/app/scheduler_features.h"
 #include "sim/base/embedded.h"
 #include "sim/base/file.h"
@@ -92,9 +95,9 @@ std::optional<ModelSpec> read_model(Config& root, Config& engine, const std::str
     root.fail(
         "", std::string("model is missing: a Hugging Face config.json, a folder that holds one, or a name of "
                         "kvcast list models is needed") +
-                (by_formula
-                     ? " (or, with step_time.affine or a calibration of whole steps, engine.num_gpu_blocks_override and engine.max_model_len)"
-                     : ""));
+                (by_formula ? " (or, with step_time.affine or a calibration of whole steps, "
+                              "engine.num_gpu_blocks_override and engine.max_model_len)"
+                            : ""));
   }
   const std::string name = root.get_string("model");
   ModelOverrides overrides;
@@ -124,9 +127,22 @@ void read_parallelism(Config& engine, Config& cluster, ReadFor use, MemoryOption
 }
 
 /// Whether prompts are split into chunks, in force.
-bool read_chunking(Config& engine, const std::string& scheduler, const EngineProfile& profile) {
+bool read_chunking(Config& engine, const Deployment& deployment) {
   using Prompts = SchedulerFeatures::Prompts;
+  const std::string& scheduler = deployment.scheduler;
+  const EngineProfile& profile = deployment.memory.profile;
   const SchedulerFeatures features = features_of(scheduler);
+  if (needs_whole_prompts(deployment.retention)) {
+    const bool splits =
+        features.prompts == Prompts::chunks ||
+        (features.prompts == Prompts::as_set && engine.get_bool("enable_chunked_prefill", false));
+    if (!splits) return false;
+    engine.fail(
+        "allocator",
+        deployment.allocator + " chooses by the scores of a whole prompt, which is computed in one step; " +
+            (features.prompts == Prompts::chunks ? "the scheduler " + scheduler + " always splits prompts"
+                                                 : "set enable_chunked_prefill to false"));
+  }
   if (features.prompts != Prompts::as_set) {
     if (contains(engine, "enable_chunked_prefill")) {
       engine.fail("enable_chunked_prefill",
@@ -157,8 +173,7 @@ std::int64_t read_max_model_len(Config& engine, const char* key, const std::opti
   const std::int64_t given = int_or_zero(engine, key, {2, kTokensMax});
   if (given > 0 || !model) return given;
   const std::int64_t length = model->max_position_embeddings;
-  if (length == 0)
-    engine.fail(key, "must be given: the model's file does not say its longest context");
+  if (length == 0) engine.fail(key, "must be given: the model's file does not say its longest context");
   engine.note(key, std::to_string(length), Origin::model_file);
   return length;
 }
@@ -169,7 +184,7 @@ void read_sizes(Config& engine, ReadFor use, Deployment& deployment) {
   memory.gpu_memory_utilization =
       engine.get_real("gpu_memory_utilization", {0.01, 1.0}, memory.profile.gpu_memory_utilization);
   const bool chunked = use == ReadFor::simulate
-                           ? read_chunking(engine, deployment.scheduler, memory.profile)
+                           ? read_chunking(engine, deployment)
                            : engine.get_bool("enable_chunked_prefill", memory.profile.enable_chunked_prefill);
   read_step_limits(engine, chunked, deployment.max_model_len, memory);
   memory.enforce_eager = engine.get_bool("enforce_eager", false);
@@ -187,8 +202,9 @@ void read_scheduler(Config& engine, Deployment& deployment) {
   if (sglang && !is_sglang(profile))
     engine.fail("scheduler", "sglang needs SGLang's memory and defaults: set engine.profile to sglang-0.5");
   if (!sglang && is_sglang(profile))
-    engine.fail("scheduler", "the profile " + profile.name + " is an engine with its own scheduler, sglang; for " +
-                                 deployment.scheduler + " choose another profile");
+    engine.fail("scheduler", "the profile " + profile.name +
+                                 " is an engine with its own scheduler, sglang; for " + deployment.scheduler +
+                                 " choose another profile");
 }
 
 }  // namespace
@@ -222,7 +238,16 @@ Deployment read_deployment(Config& root, const std::string& folder, ReadFor use)
   memory.kv_cache_dtype = parse_kv_dtype(kv_dtype, engine.where("kv_cache_dtype"));
   const char* block_key = sglang ? sglang_key(engine, "page_size", "block_size") : "block_size";
   memory.block_size = int_or_zero(engine, block_key, {1, 4096});
-  if (!sglang) read_sizes(engine, use, deployment);
+  if (!sglang) {
+    deployment.allocator = engine.get_string("allocator", memory.profile.allocator);
+    (void)allocator_catalog().find(deployment.allocator, engine.where("allocator"));
+    deployment.retention = read_retention(engine, deployment.allocator);
+    if (deployment.model) {
+      retain(engine, deployment.retention, *deployment.model);
+      read_storage(engine, memory.block_size, *deployment.model);
+    }
+    read_sizes(engine, use, deployment);
+  }
   if (engine.has("mamba_ssm_cache_dtype")) {
     memory.mamba_ssm_cache_dtype =
         engine.get_choice("mamba_ssm_cache_dtype", {"float32", "bfloat16", "float16"}, "float32");
@@ -241,7 +266,6 @@ namespace {
 
 /// Keys of engines that this version does not simulate.
 void refuse_unmodelled_engine(Config& engine) {
-  refuse_key(engine, "kv_offload", "KV tiers below the GPU's memory");
   refuse_key(engine, "mamba_cache_mode", "other ways to cache recurrent states");
   (void)engine.get_choice("preemption", {"recompute", "swap"}, "recompute");
 }
@@ -255,7 +279,8 @@ void read_features(Config& engine, Scenario& scenario) {
   const bool recurrent = deployment.model && has_recurrent_state(*deployment.model);
   const bool caches =
       recurrent ? memory.profile.enable_prefix_caching_recurrent : memory.profile.enable_prefix_caching;
-  const bool can_cache = features.caches_prefixes && scenario.allocator == "paged";
+  const bool keeps_blocks = scenario.allocator == "paged" || scenario.allocator == "quest";
+  const bool can_cache = features.caches_prefixes && keeps_blocks;
   if (memory.enable_prefix_caching.value_or(false) && !can_cache) {
     engine.fail("enable_prefix_caching", "true is not possible with the scheduler " + deployment.scheduler +
                                              " and the allocator " + scenario.allocator);
@@ -292,9 +317,25 @@ CachedBlocksSettings read_layers(const Deployment& deployment, EngineVersion ver
   if (groups.empty()) {
     KvGroup group;
     group.block_size = deployment.memory.block_size > 0 ? deployment.memory.block_size : kDefaultBlockSize;
+    bound_group(deployment.retention, group);
     groups.push_back(group);
   }
   return vllm_block_rules(std::move(groups), caching, version);
+}
+
+/// engine.prefix_cache_eviction: engines evict by LRU; other policies are what-ifs.
+EvictionMaker read_eviction(Config& engine, Scenario& scenario) {
+  const std::string name = engine.get_string("prefix_cache_eviction", "lru");
+  const auto& entry = eviction_catalog().find(name, engine.where("prefix_cache_eviction"));
+  if (name == "lru") return nullptr;  // what the pool's free queue is
+  if (entry.make == nullptr)
+    engine.fail("prefix_cache_eviction",
+                name + " needs to know the future: kvcast trace cache --eviction " + name + " has it");
+  if (!scenario.deployment.memory.enable_prefix_caching.value_or(false))
+    engine.fail("prefix_cache_eviction", name + " needs enable_prefix_caching: true");
+  scenario.assumptions.push_back("Cached blocks are evicted by " + name +
+                                 " where the engine itself evicts by LRU: a what-if");
+  return entry.make;
 }
 
 void read_kv_cache(Config& engine, Scenario& scenario) {
@@ -308,8 +349,9 @@ void read_kv_cache(Config& engine, Scenario& scenario) {
             ", which must keep the KV of earlier steps; set engine.scheduler to static or continuous");
   }
   const auto& allocator = allocator_catalog().find(scenario.allocator, engine.where("allocator"));
-  scenario.engine.allocator =
-      allocator.make(engine, read_layers(deployment, version_of(deployment.memory.profile)));
+  CachedBlocksSettings layers = read_layers(deployment, version_of(deployment.memory.profile));
+  layers.eviction = read_eviction(engine, scenario);
+  scenario.engine.allocator = allocator.make(engine, layers);
   if (deployment.report) {
     std::string text =
         kv_groups_assumption(deployment.report->kv, deployment.memory.enable_prefix_caching.value_or(false));
@@ -333,7 +375,7 @@ void read_engine(Config& root, Scenario& scenario) {
     return;
   }
   scenario.policy = engine.get_string("scheduling_policy", "fcfs");
-  scenario.allocator = engine.get_string("allocator", memory.profile.allocator);
+  scenario.allocator = deployment.allocator;
   const auto& scheduler = scheduler_catalog().find(deployment.scheduler, engine.where("scheduler"));
   const auto& order = queue_order_catalog().find(scenario.policy, engine.where("scheduling_policy"));
   read_features(engine, scenario);
@@ -350,8 +392,12 @@ void read_engine(Config& root, Scenario& scenario) {
   scenario.engine.max_model_len = defaults.max_model_len;
   if (deployment.scheduler == "vllm-v1") scenario.engine.batch = vllm_batch_rules(defaults.version);
   scenario.engine.batch.asynchronous = memory.async_scheduling.value_or(false);
+  scenario.engine.batch.reach =
+      deployment.model ? reach_of(*deployment.model) : reach_of(deployment.retention);
   read_kv_cache(engine, scenario);
   read_preemption(engine, scenario);
+  read_parallel_sampling(engine, scenario);
+  read_tiers(engine, scenario);
   const std::string path = engine.get_choice("step_path", {"closed_form", "step_by_step"}, "closed_form");
   scenario.engine.path = path == "step_by_step" ? StepPath::step_by_step : StepPath::closed_form;
 }
@@ -363,11 +409,13 @@ FrontendDelays read_frontend(Config& root, const Deployment& deployment) {
   Config frontend = engine.child("frontend");
   const FrontendTimes times =
       deployment.step_time.by_formula() ? FrontendTimes{} : deployment.memory.profile.frontend;
-  const auto read = [&](std::string_view key, double fallback) { return frontend.get_real(key, kMicroseconds, fallback); };
+  const auto read = [&](std::string_view key, double fallback) {
+    return frontend.get_real(key, kMicroseconds, fallback);
+  };
   FrontendDelays delays;
   delays.before = Duration{std::llround(1e3 * read("before_us", times.before_us))};
-  delays.per_input_token =
-      FineDuration{std::llround(1e3 * (1 << kFineBits) * read("per_input_token_us", times.per_input_token_us))};
+  delays.per_input_token = FineDuration{
+      std::llround(1e3 * (1 << kFineBits) * read("per_input_token_us", times.per_input_token_us))};
   delays.after = Duration{std::llround(1e3 * read("after_us", times.after_us))};
   return delays;
 }

@@ -1,5 +1,5 @@
-/// Scenario: one experiment, typed. Every key of a scenario file is read here (SGLang's own in scenario_sglang.h),
-/// and nowhere else.
+/// Scenario: one experiment, typed. Every key of a scenario file is read here (SGLang's own in
+/// scenario_sglang.h), and nowhere else.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,9 @@
 #include <vector>
 
 #include "hwmodels/memory_report.h"
-#include "sim/app/step_time.h"
+#include "hwmodels/retention.h"
 #include "sim/app/plan_space.h"
+#include "sim/app/step_time.h"
 #include "sim/base/config.h"
 #include "sim/cluster/cluster.h"
 #include "sim/cluster/frontend.h"
@@ -20,13 +21,15 @@ namespace kvcast {
 
 /// What serves: model, engine settings and GPU. Shared by `kvcast memory` and `kvcast simulate`.
 struct Deployment {
-  std::optional<ModelSpec> model;    // absent only with step_time.by_formula() and a pool that is given
-  std::optional<GpuSpec> gpu;        // absent only together with the model
+  std::optional<ModelSpec> model;  // absent only with step_time.by_formula() and a pool that is given
+  std::optional<GpuSpec> gpu;      // absent only together with the model
   StepTime step_time;
-  MemoryOptions memory;              // every option in force; zero only where the model or the engine chooses
+  MemoryOptions memory;  // every option in force; zero only where the model or the engine chooses
   std::optional<MemoryReport> report;  // of the model without num_gpu_blocks_override; set by
                                        // read_scenario(). It may say that nothing fits
   std::string scheduler;               // name in the catalogue; only where it is read to be simulated
+  std::string allocator;               // name in the catalogue
+  RetentionPlan retention;             // what that keeps of a sequence; applied to the model
   std::int64_t max_model_len = 0;      // in force; 0: no model and none given
   bool enable_kv_cache = true;
 };

@@ -10,8 +10,6 @@
 namespace kvcast {
 namespace {
 
-constexpr double kSwapGib = 4;  // vLLM v0: --swap-space
-
 /// Why a scheduler has no swapping.
 std::string recomputes(const std::string& scheduler) {
   if (scheduler == "vllm-v1") return "vLLM removed swapping with its v1 engine, which recomputes";
@@ -19,13 +17,25 @@ std::string recomputes(const std::string& scheduler) {
   return "the scheduler " + scheduler + " does not swap";
 }
 
-bool keeps_all(const KvReport& kv) {
+}  // namespace
+
+bool every_layer_keeps_all(const KvReport& kv) {
   return std::all_of(kv.groups.begin(), kv.groups.end(), [](const KvGroupReport& group) {
     return group.window == 0 && group.kind != "recurrent";
   });
 }
 
-}  // namespace
+SwapSpace read_swap_space(Config& engine, const KvReport& kv, double bytes_per_s) {
+  constexpr double kSwapGib = 4;  // vLLM v0: --swap-space
+  const double gib = engine.get_real("swap_space_gib", {0, 1e6}, kSwapGib);
+  SwapSpace swap;
+  swap.block_bytes = kv.bytes_per_block;
+  swap.blocks = Blocks{static_cast<std::int64_t>(gib * 0x1p30) / swap.block_bytes};
+  const double seconds = static_cast<double>(swap.block_bytes) / bytes_per_s;
+  swap.block_time =
+      FineDuration{std::llround(seconds * 1e9 * static_cast<double>(std::int64_t{1} << kFineBits))};
+  return swap;
+}
 
 void read_preemption(Config& engine, Scenario& scenario) {
   const Deployment& deployment = scenario.deployment;
@@ -36,21 +46,14 @@ void read_preemption(Config& engine, Scenario& scenario) {
   if (!deployment.report)
     engine.fail("preemption", "swap needs a model: its blocks' bytes decide how long they take to move");
   const KvReport& kv = deployment.report->kv;
-  if (!keeps_all(kv) || scenario.allocator != "paged")
+  if (!every_layer_keeps_all(kv) || scenario.allocator != "paged")
     engine.fail("preemption",
                 "swap needs paged blocks and a model whose layers all keep every token; use recompute");
   const double bytes_per_s = deployment.gpu->pcie_gb_per_s * 1e9;
   if (bytes_per_s <= 0)
     engine.fail("preemption",
                 "swap needs cluster.gpu.pcie_gb_per_s, the rate at which blocks move to the host");
-  const double gib = engine.get_real("swap_space_gib", {0, 1e6}, kSwapGib);
-  SwapSpace swap;
-  swap.block_bytes = kv.bytes_per_block;
-  swap.blocks = Blocks{static_cast<std::int64_t>(gib * 0x1p30) / swap.block_bytes};
-  const double seconds = static_cast<double>(swap.block_bytes) / bytes_per_s;
-  swap.block_time =
-      FineDuration{std::llround(seconds * 1e9 * static_cast<double>(std::int64_t{1} << kFineBits))};
-  scenario.engine.batch.swap = swap;
+  scenario.engine.batch.swap = read_swap_space(engine, kv, bytes_per_s);
   scenario.assumptions.push_back(
       fmt::format("A step waits for its swapped blocks, which move at the datasheet's PCIe rate of {} GB/s "
                   "whatever their size; copies of small blocks are slower on real machines",

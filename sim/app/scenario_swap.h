@@ -10,4 +10,10 @@ namespace kvcast {
 /// nothing says how large a block is and how fast it moves
 void read_preemption(Config& engine, Scenario& scenario);
 
+/// Whether every layer keeps every token.
+[[nodiscard]] bool every_layer_keeps_all(const KvReport& kv);
+
+/// Reads `swap_space_gib`. \param bytes_per_s at which blocks move to the host
+[[nodiscard]] SwapSpace read_swap_space(Config& engine, const KvReport& kv, double bytes_per_s);
+
 }  // namespace kvcast

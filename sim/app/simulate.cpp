@@ -18,6 +18,7 @@
 #include "sim/app/options.h"
 #include "sim/app/outputs.h"
 #include "sim/app/scheduler_features.h"
+#include "sim/app/step_stretch.h"
 #include "sim/app/uncertainty.h"
 #include "sim/kv/allocators.h"
 
@@ -152,12 +153,16 @@ ExitCode simulate(const Options& options) {
   if (record.arrived == 0)
     throw InputError("the workload holds no request: " + experiment.workload.description, ExitCode::bad_data);
   Forecast forecast = finish_forecast(experiment, record);
-  forecast.uncertainty = find_uncertainty(experiment, forecast.metrics, record.arrived, thread_count(options));
+  forecast.uncertainty =
+      find_uncertainty(experiment, forecast.metrics, record.arrived, thread_count(options));
 
   if (outputs.json) finish_output(outputs.json.get(), to_json(forecast));
   if (outputs.csv) finish_output(outputs.csv.get(), to_csv(forecast));
   if (outputs.markdown) finish_output(outputs.markdown.get(), to_markdown(forecast));
-  if (outputs.report) finish_output(outputs.report.get(), to_html(forecast));
+  if (outputs.report) {
+    forecast.steps = find_step_stretch(experiment, record);
+    finish_output(outputs.report.get(), to_html(forecast));
+  }
   if (!options.quiet && to_stdout(options) == 0) write_table(stdout, forecast, color_wanted(stdout));
   if (!options.quiet) say_speed(record, std::chrono::duration<double>(Clock::now() - start).count());
   return slo_met(forecast) ? ExitCode::fine : ExitCode::gate_not_met;
@@ -180,8 +185,9 @@ Command add_simulate(CLI::App& root, const std::string& command) {
       ->take_all();
   app->add_option("--seed", options->seed, "Seed of all randomness (default: the scenario's, else 1)")
       ->type_name("N");
-  app->add_option("--speed-factor", options->speed_factor,
-                  "Multiply every step time: 1.05 for a machine that is 5 % slower than the one the times are of")
+  app->add_option(
+         "--speed-factor", options->speed_factor,
+         "Multiply every step time: 1.05 for a machine that is 5 % slower than the one the times are of")
       ->type_name("X");
   app->add_option("--threads", options->threads,
                   "Threads; results are equal for any number (default: all cores)")
@@ -206,11 +212,10 @@ Command add_simulate(CLI::App& root, const std::string& command) {
       ->type_name("MODE");
   app->add_flag("--quiet", options->quiet,
                 "No table, no messages: only the files asked for and the exit code");
-  app->footer("Names that a scenario may use:\n  engine.scheduler           " +
-              joined(schedulers().names()) + "\n  engine.scheduling_policy   " +
-              joined(queue_order_catalog().names()) + "\n  engine.allocator           " +
-              joined(allocator_catalog().names()) + "\n  cluster.router             " +
-              joined(router_catalog().names()) +
+  app->footer("Names that a scenario may use:\n  engine.scheduler           " + joined(schedulers().names()) +
+              "\n  engine.scheduling_policy   " + joined(queue_order_catalog().names()) +
+              "\n  engine.allocator           " + joined(allocator_catalog().names()) +
+              "\n  cluster.router             " + joined(router_catalog().names()) +
               "\nSee kvcast list for models, GPUs, engine profiles, trace formats and built-in scenarios.");
   return {app, [options] { return simulate(*options); }, {}};
 }

@@ -23,7 +23,8 @@ void read_calibration(Config& step_time, const std::string& folder, StepTime& ti
   const std::string where = step_time.where("calibration");
   const CalibrationFile file = load_calibration(path, where);
   if (is_bench_calibration(file)) {
-    time.own_kernels = OwnKernels{parse_bench_fits(file), file.header, path};
+    const bool embedded = file.name.starts_with("embedded:");
+    time.own_kernels = OwnKernels{parse_bench_fits(file), file.header, embedded ? file.name : path, embedded};
   } else if (file.header.kind == "layers") {
     time.layers = LayerCalibration{parse_layer_profiles(file), file.header, path};
   } else if (file.header.kind == "kernels") {

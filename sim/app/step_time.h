@@ -25,7 +25,8 @@ struct StepCalibration {
 struct OwnKernels {
   std::vector<BenchFit> fits;
   CalibrationHeader header;
-  std::string path;  // as the user named it
+  std::string path;  // as the user named it, or the embedded file's
+  bool embedded = false;
 };
 
 /// A calibration of an engine's kernels (kvcast calibrate import) that a scenario names.
@@ -55,6 +56,10 @@ struct StepTime {
   double speed_factor = 1;                   // multiplies every step time
   /// Neither needs a model or a GPU.
   [[nodiscard]] bool by_formula() const { return affine.has_value() || steps.has_value(); }
+  /// The scenario says where step times come from; else the best that is known of the GPU is used.
+  [[nodiscard]] bool named() const {
+    return by_formula() || own_kernels.has_value() || kernels.has_value() || layers.has_value() || roofline;
+  }
 };
 
 /// \param folder paths are looked up here first (ScenarioText)

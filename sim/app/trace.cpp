@@ -4,94 +4,26 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
 #include <functional>
-#include <iostream>
 #include <memory>
+#include <ostream>
 
 #include "reports/format.h"
 #include "sim/app/commands.h"
 #include "sim/app/options.h"
-#include "sim/app/outputs.h"
-#include "sim/app/scenario.h"
+#include "sim/app/trace_workload.h"
 #include "sim/base/text.h"
 #include "workloads/trace_fit.h"
-#include "workloads/trace_format.h"
 #include "workloads/trace_stats.h"
 
 namespace kvcast {
 namespace {
 
-struct Options {
-  std::string file;
-  std::string format;
-  std::vector<std::string> settings;
-  std::string seed;
+struct Options : TraceChoice {
   std::string out = "-";
   std::string bands, profile_window;
   bool json = false;
 };
-
-bool is_yaml(const std::string& path) { return path.ends_with(".yaml") || path.ends_with(".yml"); }
-
-std::uint64_t seed_of(const Options& options) {
-  if (options.seed.empty()) return 1;
-  return static_cast<std::uint64_t>(
-      parse_integer("--seed", options.seed, 0, std::numeric_limits<std::int64_t>::max()));
-}
-
-/// A trace file, with its `workload.trace` keys from the command line.
-WorkloadSetup open_trace(const Options& options) {
-  Config root = Config::empty("command line");
-  root.set("workload.trace.path", yaml_scalar(options.file));
-  if (!options.format.empty()) {
-    (void)trace_formats().find(options.format, "--format");
-    root.set("workload.trace.format", yaml_scalar(options.format));
-  }
-  for (const Setting& setting : parse_settings(options.settings))
-    root.set("workload.trace." + setting.path, setting.value);
-  Config workload = root.child("workload");
-  WorkloadSetup setup = make_workload(workload, seed_of(options), "");
-  root.finish();
-  return setup;
-}
-
-/// The `workload:` section of a scenario or of a file that `kvcast trace fit` wrote.
-WorkloadSetup open_section(const Options& options) {
-  ScenarioText text = open_scenario(options.file, parse_settings(options.settings));
-  if (!text.config.has("workload")) throw InputError(text.path + ": there is no workload: section in it");
-  const auto seed = text.config.get_int("seed", {0, std::numeric_limits<std::int64_t>::max()}, 1);
-  Config workload = text.config.child("workload");
-  WorkloadSetup setup = make_workload(
-      workload, options.seed.empty() ? static_cast<std::uint64_t>(seed) : seed_of(options), text.folder);
-  workload.finish();
-  return setup;
-}
-
-WorkloadSetup open_workload(const Options& options) {
-  return is_yaml(options.file) && options.format.empty() ? open_section(options) : open_trace(options);
-}
-
-/// Calls `write` with a stream to the output file, or to standard output.
-void write_to(const std::string& path, const std::function<void(std::ostream&)>& write) {
-  OutputFile out(path);
-  if (path == "-") {
-    write(std::cout);
-    std::cout.flush();
-    if (!std::cout) throw InputError("standard output: cannot be written");
-    return;
-  }
-  std::ofstream file(out.write_path(), std::ios::binary);
-  write(file);
-  file.close();
-  if (!file) throw InputError(path + ": cannot be written");
-  out.commit();
-}
-
-std::string name_of(const Options& options) {
-  return std::filesystem::path(options.file).filename().string();
-}
 
 ExitCode stats(const Options& options) {
   const WorkloadSetup setup = open_workload(options);
@@ -130,19 +62,6 @@ ExitCode write_as_trace(const WorkloadSetup& setup, const Options& options) {
 
 void add_file(CLI::App* app, const std::shared_ptr<Options>& options, const char* help) {
   app->add_option("file", options->file, help)->type_name("FILE");
-}
-
-void add_trace_options(CLI::App* app, const std::shared_ptr<Options>& options) {
-  std::string formats;
-  for (const std::string& name : trace_formats().names()) formats += (formats.empty() ? "" : ", ") + name;
-  app->add_option("--format", options->format, "One of " + formats + " (default: told by the content)")
-      ->type_name("NAME");
-  app->add_option("--set", options->settings,
-                  "A key of workload.trace as path=value: --set limit=1000 (repeatable)")
-      ->type_name("KEY=VALUE")
-      ->expected(1)
-      ->take_all();
-  app->add_option("--seed", options->seed, "Seed of what a format has to draw (default: 1)")->type_name("N");
 }
 
 void add_out(CLI::App* app, const std::shared_ptr<Options>& options, const char* what) {
@@ -222,7 +141,9 @@ Command add_generate(CLI::App& parent) {
 
 Command add_trace(CLI::App& root) {
   CLI::App* app = root.add_subcommand("trace", "Look at request traces, fit them, convert them, make them");
-  return {app, {}, {add_stats(*app), add_fit(*app), add_convert(*app), add_generate(*app)}};
+  return {app,
+          {},
+          {add_stats(*app), add_fit(*app), add_convert(*app), add_generate(*app), add_trace_cache(*app)}};
 }
 
 }  // namespace kvcast

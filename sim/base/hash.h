@@ -17,4 +17,12 @@ namespace kvcast {
 /// \throws InputError (bad_data) if the file cannot be opened or read
 [[nodiscard]] std::string file_hash(const std::string& path);
 
+/// A number that looks random and tells its argument apart from every other (splitmix64's finaliser).
+[[nodiscard]] constexpr std::uint64_t mix64(std::uint64_t value) {
+  std::uint64_t x = value + 0x9E3779B97F4A7C15u;
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+  return x ^ (x >> 31);
+}
+
 }  // namespace kvcast

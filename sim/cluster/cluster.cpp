@@ -1,14 +1,27 @@
 #include "sim/cluster/cluster.h"
 
 #include <algorithm>
+#include <deque>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "sim/cluster/engine.h"
+#include "sim/cluster/recorder.h"
 #include "sim/engine/event_queue.h"
 
 namespace kvcast {
 namespace {
+
+RouterSetup router_setup(const ClusterSetup& setup, const StepTimer& timer) {
+  RouterSetup router;
+  router.seed = setup.seed;
+  router.replicas = static_cast<std::size_t>(setup.replicas);
+  router.pool = setup.engine.pool;
+  router.timer = &timer;
+  if (setup.slo.ttft_ns != SloLimits::kNoLimit) router.ttft_slo = Duration{setup.slo.ttft_ns};
+  return router;
+}
 
 /// Contract: one pass over a source. A cluster may be told to serve only some of its replicas (a share of the
 /// threads); requests routed to others are dropped, which is right when the router reads no loads.
@@ -24,20 +37,25 @@ class Cluster {
       : setup_(setup),
         source_(source),
         hooks_(hooks),
-        router_(setup.router(setup.seed)),
+        router_(setup.router(router_setup(setup, timer))),
+        needs_(router_->needs()),
         events_(static_cast<std::size_t>(setup.replicas)),
-        loads_(static_cast<std::size_t>(setup.replicas)) {
+        loads_(static_cast<std::size_t>(setup.replicas)),
+        door_(ReplicaId{0}, setup, hooks, Blocks{0}) {
     if (setup.sim_time_max) cutoff_ = FineInstant{kStart + *setup.sim_time_max};
     replicas_.resize(loads_.size());
     for (std::size_t i = share.first; i < replicas_.size(); i += share.stride) {
       replicas_[i] = setup.engine.make(static_cast<ReplicaId>(i), setup, timer, hooks_);
+      loads_[i].blocks = setup.engine.pool.blocks.value;
     }
   }
 
   /// Events in order of time; at equal times output first, then arrivals, then new steps.
   void run() {
     for (;;) {
-      const std::optional<Instant> arrival = source_.next_arrival();
+      const std::optional<Instant> sent = source_.next_arrival();
+      const bool retries = retry_at_ && (!sent || *retry_at_ <= *sent);
+      const std::optional<Instant> arrival = retries ? retry_at_ : sent;
       const bool arrivals_in = !arrival || FineInstant{*arrival} > pending_time_;
       const bool outputs_in = events_.empty() || events_.top_time() > pending_time_;
       if (!pending_.empty() && arrivals_in && outputs_in) {
@@ -50,7 +68,7 @@ class Cluster {
         complete(events_.top());
       } else if (arrival) {
         if (past_cutoff(FineInstant{*arrival})) break;
-        arrive();
+        retries ? retry() : arrive();
       } else {
         break;
       }
@@ -58,10 +76,17 @@ class Cluster {
     for (const auto& replica : replicas_) {
       if (replica) replica->stop(cutoff_);
     }
+    if (cutoff_ && !held_.empty()) scrape_door(*cutoff_);
+    for (Request& request : held_) {
+      door_.arrived(request);
+      door_.unfinished(door_.track_of(std::move(request)));
+    }
   }
 
   /// Record of replica i; null where this share does not serve it.
   [[nodiscard]] RunRecord* record(std::size_t i) { return replicas_[i] ? &replicas_[i]->record() : nullptr; }
+  /// Of requests that no replica ever saw.
+  [[nodiscard]] RunRecord& door() { return door_.record(); }
 
  private:
   [[nodiscard]] bool past_cutoff(FineInstant time) const { return cutoff_ && time > *cutoff_; }
@@ -74,31 +99,89 @@ class Cluster {
     // replica alike.
     const Instant known = now.floor() + setup_.delay_after + Duration{1};
     for (const RequestId id : replicas_[i]->finished()) {
-      --loads_[i].requests;
+      leave(i, id);
       source_.finished(id, known);
     }
+    if (!held_.empty() && !replicas_[i]->finished().empty() && !retry_at_)
+      retry_at_ = now.floor() + Duration{1};
     wake(i, now);
   }
 
   void arrive() {
     Request request = source_.take();
+    if (hooks_.progress && (++arrived_ & 0xFFF) == 0) hooks_.progress(arrived_);
+    const std::optional<ReplicaId> picked =
+        held_.empty() ? pick(request, request.arrival) : std::optional<ReplicaId>{};
+    if (picked) {
+      place(to_index(*picked), std::move(request));
+    } else {
+      scrape_door(FineInstant{request.arrival});
+      held_.push_back(std::move(request));
+    }
+  }
+
+  /// Some request has ended: those that wait at the router may have a place now.
+  void retry() {
+    const Instant now = *retry_at_;
+    retry_at_.reset();
+    while (!held_.empty()) {
+      const std::optional<ReplicaId> picked = pick(held_.front(), now);
+      if (!picked) return;
+      scrape_door(FineInstant{now});
+      Request request = std::move(held_.front());
+      held_.pop_front();
+      request.delay_before += now - request.arrival;
+      request.arrival = now;
+      place(to_index(*picked), std::move(request));
+    }
+  }
+
+  /// Those who wait at the router count as waiting, up to a moment at which their number changes.
+  void scrape_door(FineInstant until) {
+    door_.scrape(until, [this](FineInstant) {
+      return TimelinePoint{.waiting = static_cast<std::int64_t>(held_.size())};
+    });
+  }
+
+  [[nodiscard]] std::optional<ReplicaId> pick(const Request& request, Instant now) {
+    if (needs_.scrape_interval > Duration{}) {
+      for (std::size_t i = 0; i < replicas_.size(); ++i)
+        loads_[i].scraped = replicas_[i]->metrics_before(FineInstant{now});
+    }
+    const std::optional<ReplicaId> picked = router_->pick(request, loads_);
+    KVCAST_CHECK(!picked || to_index(*picked) < replicas_.size());
+    return picked;
+  }
+
+  void place(std::size_t i, Request&& request) {
+    if (!replicas_[i]) return;
     const Instant at = request.arrival;
     const RequestId id = request.id;
-    const std::size_t i = to_index(router_->pick(request, loads_));
-    KVCAST_CHECK(i < replicas_.size());
-    if (hooks_.progress && (++arrived_ & 0xFFF) == 0) hooks_.progress(arrived_);
-    if (!replicas_[i]) return;
+    const Tokens input = request.input;
     if (!replicas_[i]->enqueue(std::move(request))) {
       source_.finished(id, at + setup_.delay_after + Duration{1});
       return;
     }
     ++loads_[i].requests;
+    if (needs_.prompt_tokens) {
+      loads_[i].prompt_tokens += input.value;
+      prompts_.emplace(id, input);
+    }
     const FineInstant now{at};
     if (replicas_[i]->busy()) {
       events_.set(i, replicas_[i]->cut(now));
     } else {
       wake(i, now);
     }
+  }
+
+  /// A request ends on replica i.
+  void leave(std::size_t i, RequestId id) {
+    --loads_[i].requests;
+    if (!needs_.prompt_tokens) return;
+    const auto prompt = prompts_.find(id);
+    loads_[i].prompt_tokens -= prompt->second.value;
+    prompts_.erase(prompt);
   }
 
   /// Replica i may start a step at `now`, once everything of that moment is in.
@@ -122,9 +205,14 @@ class Cluster {
   RequestSource& source_;
   const RunHooks& hooks_;
   std::unique_ptr<Router> router_;
+  RouterNeeds needs_;
   std::vector<std::unique_ptr<Engine>> replicas_;
   EventQueue events_;
   std::vector<ReplicaLoad> loads_;
+  std::unordered_map<RequestId, Tokens> prompts_;  // of requests inside, where the router reads their tokens
+  std::deque<Request> held_;                       // at the router
+  std::optional<Instant> retry_at_;                // when to ask for them again
+  Recorder door_;
   std::vector<std::size_t> pending_;    // replicas that may start a step
   std::vector<FineInstant> wake_time_;  // of each
   FineInstant pending_time_;            // the latest of these
@@ -135,19 +223,25 @@ class Cluster {
 RunRecord merge(const std::vector<std::unique_ptr<Cluster>>& shares, std::size_t replicas) {
   RunRecord total;
   for (std::size_t i = 0; i < replicas; ++i) total.merge(*shares[i % shares.size()]->record(i));
+  if (shares.size() == 1) total.merge(shares.front()->door());
   return total;
 }
 
 }  // namespace
 
-RunRecord run(const ClusterSetup& setup, const SourceMaker& source, const StepTimer& timer,
+RunRecord run(const ClusterSetup& given, const SourceMaker& source, const StepTimer& timer,
               const RunHooks& hooks, unsigned threads) {
-  KVCAST_CHECK(setup.replicas >= 1);
+  KVCAST_CHECK(given.replicas >= 1);
+  const RouterNeeds needs = given.router(router_setup(given, timer))->needs();
+  ClusterSetup setup = given;
+  setup.scrape_interval = needs.scrape_interval;
+  if (setup.engine.tiers) setup.shared_tiers = std::make_shared<SharedTiers>(*setup.engine.tiers);
   const auto replicas = static_cast<std::size_t>(setup.replicas);
   std::vector<std::unique_ptr<RequestSource>> sources;
   sources.push_back(source());
   const bool watched = hooks.requests != nullptr || hooks.steps != nullptr;
-  const bool apart = !watched && !sources.front()->has_feedback() && !setup.router(setup.seed)->reads_loads();
+  const bool shares_store = setup.engine.tiers && shares_a_store(*setup.engine.tiers);
+  const bool apart = !watched && !sources.front()->has_feedback() && !needs.any() && !shares_store;
   const std::size_t shares = apart ? std::clamp<std::size_t>(threads, 1, replicas) : 1;
   while (sources.size() < shares) sources.push_back(source());
 

@@ -9,6 +9,7 @@
 #include "sim/cluster/engine.h"
 #include "sim/cluster/router.h"
 #include "sim/kv/block_allocator.h"
+#include "sim/kv/tiers.h"
 #include "sim/metrics/record.h"
 #include "sim/metrics/step_record.h"
 #include "sim/request_source.h"
@@ -38,6 +39,8 @@ struct EngineSetup {
   bool enable_kv_cache = true;
   Reservation reservation = Reservation::max_model_len;
   StepPath path = StepPath::closed_form;
+  std::shared_ptr<const TiersSpec> tiers;  // below the GPU's memory; null: none
+  std::int64_t layers = 1;                 // of the model, for loads that are overlapped by layers
   BatchOptions
       batch;  // asynchronous scheduling, speculation, rules by version; the rest follows from the above
 };
@@ -49,7 +52,10 @@ struct ClusterSetup {
   std::uint64_t seed = 1;
   std::optional<Duration> sim_time_max;  // cut-off: what is not done by then is unfinished
   SloLimits slo;
-  Duration delay_after{};  // from a token's step to the client
+  Duration delay_after{};                     // from a token's step to the client
+  std::shared_ptr<SharedTiers> shared_tiers;  // of this run (set by run())
+  Duration
+      scrape_interval{};  // at which the router reads the engines' metrics; 0: it does not (set by run())
 };
 
 /// Who watches a run; all optional.

@@ -38,6 +38,8 @@ class Engine {
   [[nodiscard]] virtual const std::vector<RequestId>& finished() const = 0;
   virtual void stop(std::optional<FineInstant> cutoff) = 0;
   [[nodiscard]] virtual RunRecord& record() = 0;
+  /// What the last scrape before `now` on the grid of ClusterSetup::scrape_interval saw.
+  [[nodiscard]] virtual const TimelinePoint& metrics_before(FineInstant now) = 0;
 };
 
 using EngineMaker =

@@ -1,26 +1,29 @@
-// The replica with the fewest requests inside (running and waiting).
-#include <algorithm>
-
-#include "sim/cluster/router.h"
+// The replica with the least inside (running and waiting).
+#include "sim/cluster/load_metric.h"
 
 namespace kvcast {
 namespace {
 
 class LeastLoaded final : public Router {
  public:
-  [[nodiscard]] ReplicaId pick(const Request& /*request*/, std::span<const ReplicaLoad> loads) override {
-    const auto least =
-        std::min_element(loads.begin(), loads.end(),
-                         [](const ReplicaLoad& a, const ReplicaLoad& b) { return a.requests < b.requests; });
-    return static_cast<ReplicaId>(least - loads.begin());
+  explicit LeastLoaded(LoadMetric metric) : metric_(metric) {}
+
+  [[nodiscard]] std::optional<ReplicaId> pick(const Request& /*request*/,
+                                              std::span<const ReplicaLoad> loads) override {
+    return static_cast<ReplicaId>(metric_.least(loads));
   }
-  [[nodiscard]] bool reads_loads() const override { return true; }
+  [[nodiscard]] RouterNeeds needs() const override { return metric_.needs(); }
+
+ private:
+  LoadMetric metric_;
 };
 
 }  // namespace
 
-RouterMaker make_least_loaded(Config& /*cluster*/) {
-  return [](std::uint64_t /*seed*/) { return std::make_unique<LeastLoaded>(); };
+RouterMaker make_least_loaded(Config& cluster) {
+  return [metric = read_load_metric(cluster)](const RouterSetup&) {
+    return std::make_unique<LeastLoaded>(metric);
+  };
 }
 
 }  // namespace kvcast

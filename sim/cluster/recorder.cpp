@@ -36,8 +36,17 @@ std::int64_t StepRun::ended_by(FineInstant time) const {
 }
 
 Recorder::Recorder(ReplicaId id, const ClusterSetup& setup, const RunHooks& hooks, Blocks pool)
-    : id_(id), slo_(setup.slo), delay_after_(setup.delay_after), hooks_(hooks) {
+    : id_(id),
+      slo_(setup.slo),
+      delay_after_(setup.delay_after),
+      hooks_(hooks),
+      scrape_interval_(setup.scrape_interval) {
   record_.timeline.idle.largest_free_blocks = pool.value;
+}
+
+FineInstant Recorder::last_grid_point(FineInstant until) const {
+  const Int128 spacing = static_cast<Int128>(scrape_interval_.count()) << kFineBits;
+  return FineInstant{(until.value - 1) / spacing * spacing};
 }
 
 Track Recorder::track_of(Request&& request) const {
@@ -80,8 +89,18 @@ void Recorder::admitted(Track& track, FineInstant now, Tokens cached) {
   track.scheduled = now.floor();
   track.cached = cached;
   record_.queue.add(track.scheduled - track.arrival);
-  record_.prefix_queried_tokens += track.input.value;
+  looked_up(track.input, cached);
+}
+
+void Recorder::looked_up(Tokens prompt, Tokens cached) {
+  record_.prefix_queried_tokens += prompt.value;
   record_.prefix_hit_tokens += cached.value;
+}
+
+void Recorder::branched(std::int64_t blocks, std::int64_t apart, Blocks copied) {
+  record_.branches.blocks += blocks;
+  record_.branches.blocks_apart += apart;
+  record_.branches.blocks_copied += copied.value;
 }
 
 void Recorder::token(Track& track, FineInstant at) {
@@ -89,7 +108,7 @@ void Recorder::token(Track& track, FineInstant at) {
     track.first_token = at.floor() + delay_after_;
     record_.ttft.add(track.first_token - track.arrival);
   } else {
-    gaps(at - track.last_token, 1);
+    gaps(at - track.last_token, track.answers);
   }
   track.last_token = at;
 }
@@ -129,7 +148,8 @@ void Recorder::completed(const Track& track, FineInstant at) {
       ttft.count() <= slo_.ttft_ns && tpot.count() <= slo_.tpot_ns && e2el.count() <= slo_.e2el_ns;
   if (good) ++record_.good;
   record_.input_tokens += track.input.value;
-  record_.output_tokens += track.output.value;
+  record_.output_tokens += track.output.value * track.answers;
+  if (track.answers > 1) ++record_.branches.requests;
   record_.last_token = std::max(record_.last_token, last_token);
   row(track, Outcome::completed, last_token);
 }

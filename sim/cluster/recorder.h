@@ -24,9 +24,11 @@ struct Track {
   Tokens cached;  // prompt tokens from a prefix cache at first admission
   std::int32_t preemptions = 0;
   std::int32_t priority = 0;
+  std::int32_t answers = 1;     // of `output` tokens each
+  std::int32_t sample_of = -1;  // one answer of several: who they belong to, see SampleRuns
   Instant scheduled = kNever;
   Instant first_token = kNever;  // at the client
-  FineInstant last_token;  // at the engine
+  FineInstant last_token;        // at the engine
   std::unique_ptr<RequestDetails> details;
 };
 
@@ -56,6 +58,8 @@ class Recorder {
   /// Scheduled for the first time, or again after a preemption, with `cached` tokens from a prefix cache;
   /// only the first time counts.
   void admitted(Track& track, FineInstant now, Tokens cached);
+  /// A further answer of a request was scheduled for the first time: it looks its prompt up too.
+  void looked_up(Tokens prompt, Tokens cached);
   /// One more output token.
   void token(Track& track, FineInstant at);
   /// `count` gaps of one length between tokens of requests that are accounted together.
@@ -63,15 +67,35 @@ class Recorder {
   /// The gaps of the steps [from, steps) of a run, `count` requests each.
   void gaps(const StepRun& run, std::int64_t from, std::int64_t count);
   void ran(const StepRun& run);
+  /// A step of forked sequences: different blocks in their tables, blocks without sharing, blocks copied for
+  /// it.
+  void branched(std::int64_t blocks, std::int64_t apart, Blocks copied);
   void completed(const Track& track, FineInstant at);
   void unfinished(const Track& track);
   void blocks_used(Blocks used) { record_.blocks_used_max = std::max(record_.blocks_used_max, used.value); }
 
-  /// Scrapes that fall in [.., until): state() tells what they see, given their moment.
+  /// Scrapes that fall in [.., until): state() tells what they see, given their moment; moments never go
+  /// back.
   template <class State>
   void scrape(FineInstant until, State state) {
-    for (FineInstant at = next_scrape(); at < until; at = next_scrape()) record_.timeline.add(state(at));
+    const FineInstant routers = scrape_interval_ > Duration{} ? last_grid_point(until) : FineInstant{};
+    bool router_waits = scrape_interval_ > Duration{} && routers > last_scrape_at_;
+    const auto tell_router = [&] {
+      last_scrape_ = state(routers);
+      last_scrape_at_ = routers;
+      router_waits = false;
+    };
+    for (FineInstant at = next_scrape(); at < until; at = next_scrape()) {
+      if (router_waits && routers < at) tell_router();
+      TimelinePoint point = state(at);
+      point.preemptions = record_.preemptions;
+      record_.timeline.add(point);
+    }
+    if (router_waits) tell_router();
   }
+
+  /// What the router's last scrape saw.
+  [[nodiscard]] const TimelinePoint& last_scrape() const { return last_scrape_; }
 
   [[nodiscard]] RunRecord& record() { return record_; }
 
@@ -79,6 +103,8 @@ class Recorder {
   [[nodiscard]] FineInstant next_scrape() const {
     return FineInstant{Instant{Duration{record_.timeline.next_scrape_ns()}}};
   }
+  /// The last moment of the router's grid before `until`.
+  [[nodiscard]] FineInstant last_grid_point(FineInstant until) const;
   void row(const Track& track, Outcome outcome, Instant last_token);
 
   ReplicaId id_;
@@ -86,6 +112,9 @@ class Recorder {
   Duration delay_after_;  // from a step's end to the client
   const RunHooks& hooks_;
   RunRecord record_;
+  Duration scrape_interval_;  // of the router
+  TimelinePoint last_scrape_;
+  FineInstant last_scrape_at_;
 };
 
 }  // namespace kvcast

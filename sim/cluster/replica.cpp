@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sim/base/hash.h"
+#include "sim/cluster/prompt_content.h"
 #include "sim/kv/allocators.h"
 
 namespace kvcast {
@@ -18,32 +20,37 @@ Tokens limit_of(const Request& request, const EngineSetup& engine) {
                     : engine.max_model_len;
 }
 
-/// A prompt of which nothing is known shares nothing: its tokens are a segment of their own, and so is its
-/// output.
-Content content_of(const Request& request) {
-  const std::uint64_t own = to_number(request.id) << 1U;
-  constexpr std::uint64_t kUnnamed = std::uint64_t{1} << 63U;
-  Content content;
-  content.salt = request.tenant;
-  content.output = kUnnamed | own | 1U;
-  if (request.details != nullptr) {
-    for (const PromptSegment& part : request.details->content)
-      content.prompt.push_back({part.segment, part.length});
-    if (request.details->output_segment != 0) content.output = request.details->output_segment;
-  }
-  content.is_private =
-      content.prompt.empty() && (request.details == nullptr || request.details->output_segment == 0);
-  if (content.prompt.empty()) content.prompt.push_back({kUnnamed | own, request.input});
-  return content;
+/// \throws InputError for beams where answers are sequences of their own
+void check_beams(const Request& request, const EngineSetup& engine) {
+  if (request.details == nullptr || request.details->beams == 1 || engine.batch.forks) return;
+  const std::string& name = request.details->name;
+  throw InputError(
+      "request " + (name.empty() ? std::to_string(to_number(request.id)) : "\"" + name + "\"") +
+      ": beam_width " + std::to_string(request.details->beams) +
+      " needs branches that share blocks: engine.parallel_sampling: copy_on_write, with the scheduler "
+      "vllm-v0 "
+      "(vLLM v1 searches beams outside of its engine, as a new request for every token of every beam)");
 }
 
-BatchOptions options_of(const EngineSetup& engine, const Scheduler& scheduler) {
+/// Of which request a request's further answer is: its prompt is shared, its output is not.
+Content answer_content(const Content& content, std::int32_t answer) {
+  Content own = content;
+  own.is_private = false;  // the other answers ask for the prompt
+  if (answer > 0)
+    own.output = mix64(content.output ^ static_cast<std::uint64_t>(answer)) | (std::uint64_t{1} << 63U);
+  return own;
+}
+
+BatchOptions options_of(const EngineSetup& engine, const Scheduler& scheduler, std::uint64_t seed,
+                        Tiers* tiers) {
   BatchOptions options = engine.batch;
+  options.loader = tiers;
   options.keeps_kv = engine.enable_kv_cache;
   options.decode_group =
       engine.enable_kv_cache && engine.path == StepPath::closed_form && scheduler.repeats();
   options.holds_finished = scheduler.holds_finished();
   options.max_model_len = engine.max_model_len;
+  if (options.forks) options.forks->seed = seed;
   return options;
 }
 
@@ -54,17 +61,27 @@ std::unique_ptr<Engine> make_replica(ReplicaId id, const ClusterSetup& setup, co
   return std::make_unique<Replica>(id, setup, timer, hooks);
 }
 
-Replica::Replica(ReplicaId id, const ClusterSetup& setup, const StepTimer& timer, const RunHooks& hooks)
+Replica::Replica(ReplicaId id, const ClusterSetup& setup, const StepTimer& timer, const RunHooks& hooks,
+                 Tiers* tiers)
     : id_(id),
       engine_(setup.engine),
       timer_(timer),
       observer_(hooks.steps),
+      tiers_(tiers),
       allocator_(engine_.enable_kv_cache ? engine_.allocator(engine_.pool) : make_unlimited()),
       order_(engine_.order()),
       scheduler_(engine_.scheduler()),
-      batch_(*allocator_, *order_, options_of(engine_, *scheduler_)),
-      recorder_(id, setup, hooks, allocator_->total()) {
+      batch_(*allocator_, *order_, options_of(engine_, *scheduler_, setup.seed, tiers)),
+      recorder_(id, setup, hooks, allocator_->total()),
+      samples_(recorder_) {
   KVCAST_CHECK(observer_ == nullptr || engine_.path == StepPath::step_by_step);
+  if (tiers_ != nullptr) allocator_->watch(tiers_);
+}
+
+void Replica::loaded(std::uint32_t seq, FineInstant now) {
+  scrape(now);
+  preemptions_in_vain_ = 0;
+  batch_.loaded(static_cast<SeqIndex>(seq));
 }
 
 bool Replica::enqueue(Request&& request) {
@@ -80,24 +97,54 @@ bool Replica::enqueue(Request&& request) {
   sequence.arrival = request.arrival;
   sequence.priority = request.priority;
   sequence.tenant = request.tenant;
-  const std::string_view slo_class = request.details != nullptr ? std::string_view(request.details->slo_class) : "";
+  const std::string_view slo_class =
+      request.details != nullptr ? std::string_view(request.details->slo_class) : "";
   sequence.deadline = request.arrival + order_->ttft_target(slo_class);
   sequence.input = request.input;
   sequence.output_limit = request.output_limit;
   sequence.output_predicted = request.output_predicted;
   sequence.known = request.input;
   sequence.table.limit = limit_of(request, engine_);
+  sequence.table.prompt = request.input;
+  const std::int32_t answers =
+      request.details == nullptr ? 1 : std::max(request.details->samples, request.details->beams);
+  if (engine_.batch.forks) {
+    sequence.branches = answers;
+    sequence.beams = answers > 1 && request.details->beams > 1;
+  }
   if (!scheduler_->can_ever_run(batch_, sequence)) {
     recorder_.refused(request, Outcome::rejected_never_fits);
     return false;
   }
+  check_beams(request, engine_);
   preemptions_in_vain_ = 0;
   const bool named = allocator_->growing() == BlockAllocator::Growing::by_name ||
                      allocator_->growing() == BlockAllocator::Growing::by_step;
-  const SeqIndex seq = batch_.add(sequence, end_of(request), named ? content_of(request) : Content{});
-  if (to_index(seq) >= tracks_.size()) tracks_.resize(to_index(seq) + 1);
-  track(seq) = recorder_.track_of(std::move(request));
+  Content content = named ? content_of(request) : Content{};
+  if (answers > 1 && !engine_.batch.forks) {
+    fan_out(sequence, std::move(request), std::move(content), answers);
+    return true;
+  }
+  Track& t = track_at(batch_.add(sequence, end_of(request), std::move(content)));
+  t = recorder_.track_of(std::move(request));
+  t.answers = answers;
   return true;
+}
+
+/// The answers become sequences of their own, as in vLLM v1; they find each other's prompt where prefixes are
+/// cached.
+void Replica::fan_out(const Sequence& sequence, Request&& request, Content&& content, std::int32_t answers) {
+  const Tokens end = end_of(request);
+  const std::int32_t number = samples_.open(recorder_.track_of(std::move(request)), answers);
+  for (std::int32_t i = 0; i < answers; ++i) {
+    const SeqIndex seq = batch_.add(sequence, end, answer_content(content, i));
+    track_at(seq) = samples_.answer_of(number);
+  }
+}
+
+Track& Replica::track_at(SeqIndex seq) {
+  if (to_index(seq) >= tracks_.size()) tracks_.resize(to_index(seq) + 1);
+  return track(seq);
 }
 
 // ---- Planning
@@ -127,14 +174,24 @@ bool Replica::plan_step(FineInstant now) {
   }
   const StepShape shape = batch_.step_shape();
   const Blocks moved = batch_.take_moved_blocks();
-  const bool may_repeat =
-      engine_.path == StepPath::closed_form && scheduler_->repeats() && moved == Blocks{0};
+  Blocks copied;
+  if (batch_.has_branches()) {
+    copied = batch_.take_copied_blocks();
+    const Batch::BranchUsage usage = batch_.branch_usage();
+    recorder_.branched(usage.blocks, usage.apart, copied);
+  }
+  const bool waits = moved + copied > Blocks{0};
+  // What a loaded prefix builds on may be evicted by any block taken: with tiers, whoever waits is asked
+  // about in each step.
+  const bool may_repeat = engine_.path == StepPath::closed_form && scheduler_->repeats() && !waits &&
+                          (tiers_ == nullptr || batch_.waiting() == 0);
   const std::int64_t repeatable = may_repeat ? batch_.repeatable_steps() : 1;
   StepRecord told;
   if (observer_ != nullptr) record_step(now, told);
   batch_.launch();
   start(now, shape, repeatable);
-  if (moved > Blocks{0}) wait_for_copies(moved);
+  if (waits) wait_for_copies(moved, copied);
+  if (tiers_ != nullptr) wait_for_layers(tiers_->take_loaded_by());
   if (observer_ != nullptr) {
     told.device_begin = flights_.back().run.begin.floor();
     flights_.back().told.push_back(std::move(told));
@@ -163,7 +220,9 @@ void Replica::note_plan(FineInstant now) {
     record().recomputed_tokens += preemption.dropped.value;
   }
   for (const Chunk& chunk : batch_.chunks()) {
-    if (chunk.admitted) recorder_.admitted(track(chunk.seq), now, chunk.computed);
+    if (!chunk.admitted) continue;
+    Track& t = track(chunk.seq);
+    t.sample_of < 0 ? recorder_.admitted(t, now, chunk.computed) : samples_.admitted(t, now, chunk.computed);
   }
   recorder_.blocks_used(batch_.blocks_used());
 }
@@ -178,7 +237,9 @@ void Replica::start(FineInstant now, const StepShape& shape, std::int64_t repeat
   } else {
     const std::int64_t rows = shape.decode_seqs;  // of the group and of padding
     const std::int64_t context = shape.decode_context;
-    const DecodeLine line = timer_.decode(rows, context);
+    const std::int64_t reach = shape.decode_reach;
+    const DecodeLine line =
+        reach > 0 ? timer_.decode_within(rows, context, reach) : timer_.decode(rows, context);
     run.first.time = line.base.time + line.per_context_token.time * context;
     run.first.hbm_bytes = line.base.hbm_bytes + line.per_context_token.hbm_bytes * context;
     run.first.flop = line.base.flop + line.per_context_token.flop * context;
@@ -186,17 +247,57 @@ void Replica::start(FineInstant now, const StepShape& shape, std::int64_t repeat
     run.growth.hbm_bytes = line.per_context_token.hbm_bytes * rows;
     run.growth.flop = line.per_context_token.flop * rows;
     run.steps = std::min(repeatable, (line.context_max - context) / rows + 1);
+    if (batch_.reach().on()) bound_run(line, shape, repeatable, run);
   }
   flights_.push_back({run, {}});
 }
 
-/// The step just started begins with moving blocks between the device and host memory.
-void Replica::wait_for_copies(Blocks moved) {
-  const SwapSpace& swap = *engine_.batch.swap;
+/// In bounded layers only the members below their bound attend to more with every step; the run ends before
+/// that number changes.
+void Replica::bound_run(const DecodeLine& line, const StepShape& shape, std::int64_t repeatable,
+                        StepRun& run) const {
+  const bool everywhere = batch_.reach().everywhere;
+  const std::int64_t more = batch_.group().attending_more();
+  const std::int64_t contexts = everywhere ? more : shape.decode_seqs;
+  const std::int64_t reaches = everywhere ? 0 : more;
+  const StepCost& context = line.per_context_token;
+  const StepCost& reach = line.per_reach_token;
+  if (!everywhere) {
+    run.first.time += reach.time * shape.decode_reach;
+    run.first.hbm_bytes += reach.hbm_bytes * shape.decode_reach;
+    run.first.flop += reach.flop * shape.decode_reach;
+  }
+  run.growth.time = context.time * contexts + reach.time * reaches;
+  run.growth.hbm_bytes = context.hbm_bytes * contexts + reach.hbm_bytes * reaches;
+  run.growth.flop = context.flop * contexts + reach.flop * reaches;
+  run.steps = repeatable;
+  if (contexts > 0) run.steps = std::min(run.steps, (line.context_max - shape.decode_context) / contexts + 1);
+  if (reaches > 0) run.steps = std::min(run.steps, (line.reach_max - shape.decode_reach) / reaches + 1);
+}
+
+/// The step just started begins with moving blocks between the device and host memory, and with copying those
+/// that one branch of several writes to.
+void Replica::wait_for_copies(Blocks moved, Blocks copied) {
+  const SwapSpace& swap = *engine_.batch.host();
   StepRun& run = flights_.back().run;
   KVCAST_CHECK(run.steps == 1);
   run.first.time += swap.block_time * moved.value;
   run.first.hbm_bytes += swap.block_bytes * moved.value;
+  if (copied == Blocks{0}) return;
+  const ForkOptions& forks = *engine_.batch.forks;
+  run.first.time += forks.copy_time * copied.value;
+  run.first.hbm_bytes += forks.copy_bytes * copied.value;
+}
+
+/// Layers are computed while those behind them are still being loaded: the step ends when all are there and
+/// the last one is computed. \param loaded_by -1: nothing is on its way
+void Replica::wait_for_layers(FineTime loaded_by) {
+  if (loaded_by < 0) return;
+  StepRun& run = flights_.back().run;
+  KVCAST_CHECK(run.steps == 1);
+  const FineTime last_layer = run.first.time.count() / engine_.layers;
+  const FineTime time = std::max<FineTime>(run.first.time.count(), loaded_by - run.begin.value + last_layer);
+  run.first.time = FineDuration{static_cast<std::int64_t>(time)};
 }
 
 /// When an output is due or the next plan is.
@@ -283,14 +384,20 @@ void Replica::take_output() {
   for (const Batch::Emission& emission : output.emissions) {
     const Chunk& chunk = output.chunks[emission.chunk];
     if (emission.delivered == Tokens{0}) continue;
-    recorder_.token(track(chunk.seq), end);
-    ++joined;
+    Track& t = track(chunk.seq);
+    t.sample_of < 0 ? recorder_.token(t, end) : samples_.token(t, end);
+    if (batch_.sequence(chunk.seq).branches == 1) ++joined;
   }
   for (const SeqIndex orphan : output.orphans) track(orphan).last_token = end;
   for (const Batch::Ended& ended : output.ended) {
     Track& t = track(ended.seq);
     t.output = batch_.sequence(ended.seq).known - batch_.sequence(ended.seq).pending - t.input;
-    recorder_.completed(t, end);
+    if (batch_.sequence(ended.seq).branches > 1) ++joined;  // update_cohorts() takes those that ended off
+    if (t.sample_of < 0) {
+      recorder_.completed(t, end);
+    } else if (!samples_.completed(t, end)) {
+      continue;
+    }
     finished_.push_back(t.id);
   }
   if (output.group_members > 0 || joined > 0) preemptions_in_vain_ = 0;
@@ -364,7 +471,7 @@ void Replica::record_step(FineInstant planned, StepRecord& step) {
   }
   for (const Batch::Preemption& p : batch_.preempted()) step.preempted.push_back(batch_.sequence(p.seq).id);
   step.running = batch_.running();
-  step.waiting = batch_.waiting() + batch_.swapped();
+  step.waiting = batch_.waiting() + batch_.swapped() + batch_.loading();
   step.free_scheduled = allocator_->free();
 }
 
@@ -382,19 +489,22 @@ std::int64_t Replica::further_steps_planned(FineInstant at) const {
   return flights_.size() == 2 ? 0 : std::min(run.ended_by(at) + 1, run.steps - 1);
 }
 
+const TimelinePoint& Replica::metrics_before(FineInstant now) {
+  scrape(now);
+  return recorder_.last_scrape();
+}
+
 /// A scrape between two step boundaries sees the step in flight: what it scheduled is running, what it took
 /// is used.
 void Replica::scrape(FineInstant until) {
   recorder_.scrape(until, [&](FineInstant at) {
-    const std::int64_t waiting = batch_.waiting() + batch_.swapped();
+    const std::int64_t waiting = batch_.waiting() + batch_.swapped() + batch_.loading();
     if (!busy())
-      return TimelinePoint{0, waiting, batch_.blocks_used().value, 0,
-                           allocator_->largest_free().value};
+      return TimelinePoint{0, waiting, batch_.blocks_used().value, 0, allocator_->largest_free().value};
     const std::int64_t further = further_steps_planned(at);
     batch_.take_blocks(further);
     return TimelinePoint{batch_.running(), waiting, batch_.blocks_used().value,
-                         batch_.tokens_resident() + further * batch_.group().size(),
-                         allocator_->largest_free().value};
+                         batch_.tokens_resident(further), allocator_->largest_free().value};
   });
 }
 
@@ -404,16 +514,18 @@ void Replica::stop(std::optional<FineInstant> cutoff) {
   std::int64_t undelivered = 0;  // steps of the group that were planned and gave no output any more
   if (cutoff && busy()) undelivered = stop_run(*cutoff);
   const std::int64_t waiting = batch_.waiting() + batch_.swapped();
-  if (!busy() && waiting > 0 && (batch_.running() == 0 || preempts_for_ever())) {
+  if (!busy() && waiting > 0 && batch_.loading() == 0 && (batch_.running() == 0 || preempts_for_ever())) {
     record().stuck = true;
     const SeqIndex first = batch_.swapped() > 0 ? batch_.swapped_front() : batch_.waiting_front();
     record().stuck_request = batch_.sequence(first).id;
   }
   if (batch_.running() == 0) KVCAST_CHECK(allocator_->free() == allocator_->total());
   batch_.for_each([&](SeqIndex seq) {
-    track(seq).output = batch_.delivered(seq, undelivered) - track(seq).input;
-    recorder_.unfinished(track(seq));
+    Track& t = track(seq);
+    t.output = batch_.delivered(seq, undelivered) - t.input;
+    t.sample_of < 0 ? recorder_.unfinished(t) : samples_.unfinished(t);
   });
+  samples_.record_unfinished();
 }
 
 /// Counts the steps that ended by the cut-off, and takes the blocks of those that had been planned. Returns

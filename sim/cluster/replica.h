@@ -11,6 +11,8 @@
 #include "sim/cluster/cluster.h"
 #include "sim/cluster/engine.h"
 #include "sim/cluster/recorder.h"
+#include "sim/cluster/sample_runs.h"
+#include "sim/kv/tiers.h"
 #include "sim/sched/batch.h"
 
 namespace kvcast {
@@ -19,7 +21,9 @@ namespace kvcast {
 /// is planned when step n starts, with the output of step n - 1 known; at most two are under way.
 class Replica final : public Engine {
  public:
-  Replica(ReplicaId id, const ClusterSetup& setup, const StepTimer& timer, const RunHooks& hooks);
+  /// \param tiers below the GPU's memory, or null
+  Replica(ReplicaId id, const ClusterSetup& setup, const StepTimer& timer, const RunHooks& hooks,
+          Tiers* tiers = nullptr);
 
   [[nodiscard]] bool enqueue(Request&& request) override;
   [[nodiscard]] std::optional<FineInstant> plan(FineInstant now) override;
@@ -28,7 +32,10 @@ class Replica final : public Engine {
   [[nodiscard]] bool busy() const override { return !flights_.empty(); }
   [[nodiscard]] const std::vector<RequestId>& finished() const override { return finished_; }
   void stop(std::optional<FineInstant> cutoff) override;
+  [[nodiscard]] const TimelinePoint& metrics_before(FineInstant now) override;
   [[nodiscard]] RunRecord& record() override { return recorder_.record(); }
+  /// A sequence's load has ended; whoever waits is scheduled as after an arrival.
+  void loaded(std::uint32_t seq, FineInstant now);
 
  private:
   /// A step under way, or a run of steps of the decode group; parallel to the batch's flights.
@@ -45,7 +52,11 @@ class Replica final : public Engine {
   [[nodiscard]] bool plan_step(FineInstant now);
   void note_plan(FineInstant now);
   void start(FineInstant now, const StepShape& shape, std::int64_t repeatable);
-  void wait_for_copies(Blocks moved);
+  void bound_run(const DecodeLine& line, const StepShape& shape, std::int64_t repeatable, StepRun& run) const;
+  void wait_for_copies(Blocks moved, Blocks copied);
+  void wait_for_layers(FineTime loaded_by);
+  void fan_out(const Sequence& sequence, Request&& request, Content&& content, std::int32_t answers);
+  [[nodiscard]] Track& track_at(SeqIndex seq);
   [[nodiscard]] FineInstant next_event() const;
   void take_output();
   void keep_steps_from(std::int64_t done);
@@ -63,11 +74,13 @@ class Replica final : public Engine {
   const EngineSetup& engine_;
   const StepTimer& timer_;
   StepObserver* observer_;
+  Tiers* tiers_;
   std::unique_ptr<BlockAllocator> allocator_;
   std::unique_ptr<QueueOrder> order_;
   std::unique_ptr<Scheduler> scheduler_;
   Batch batch_;
   Recorder recorder_;
+  SampleRuns samples_;
   std::vector<Track> tracks_;  // by SeqIndex
   std::vector<Cohort> cohorts_;
   FineInstant group_last_end_;

@@ -6,12 +6,13 @@ namespace {
 
 class RoundRobin final : public Router {
  public:
-  [[nodiscard]] ReplicaId pick(const Request& /*request*/, std::span<const ReplicaLoad> loads) override {
+  [[nodiscard]] std::optional<ReplicaId> pick(const Request& /*request*/,
+                                              std::span<const ReplicaLoad> loads) override {
     const std::size_t picked = next_;
     next_ = next_ + 1 == loads.size() ? 0 : next_ + 1;
     return static_cast<ReplicaId>(picked);
   }
-  [[nodiscard]] bool reads_loads() const override { return false; }
+  [[nodiscard]] RouterNeeds needs() const override { return {}; }
 
  private:
   std::size_t next_ = 0;
@@ -20,7 +21,7 @@ class RoundRobin final : public Router {
 }  // namespace
 
 RouterMaker make_round_robin(Config& /*cluster*/) {
-  return [](std::uint64_t /*seed*/) { return std::make_unique<RoundRobin>(); };
+  return [](const RouterSetup&) { return std::make_unique<RoundRobin>(); };
 }
 
 }  // namespace kvcast

@@ -11,10 +11,13 @@
 namespace kvcast {
 
 class Config;
+class BlockWatcher;
+class ForkingBlocks;
 
 /// A sequence's hold on the pool.
 struct BlockTable {
   Tokens limit;                      // the most tokens the sequence may ever hold
+  Tokens prompt;                     // of them, the request's prompt
   Blocks blocks;                     // held; kept by allocators that count
   std::int64_t offset = -1;          // contiguous: first slot of the region
   std::uint32_t handle = kUnopened;  // of the allocator's own record, where it knows blocks by name
@@ -94,7 +97,26 @@ class BlockAllocator {
   /// release() of a sequence that will come back and may find its blocks again.
   virtual void suspend(BlockTable& table) { release(table); }
 
+  /// Whom to tell of blocks released and evicted, where the allocator knows them by name.
+  virtual void watch(BlockWatcher* /*watcher*/) {}
+  /// The name of the content of a block of the sequence and of all before it; 0: nobody can ask for it again.
+  [[nodiscard]] virtual std::uint64_t content_key(const BlockTable& /*table*/, std::int64_t /*index*/) {
+    return 0;
+  }
+
+  /// For sequences with several branches; null where the allocator has none.
+  [[nodiscard]] virtual ForkingBlocks* forking() { return nullptr; }
+
   [[nodiscard]] virtual Growing growing() const = 0;
+  /// With Growing::by_blocks: blocks of a table that holds so many computed tokens.
+  [[nodiscard]] virtual Blocks held(const BlockTable& /*table*/, Tokens computed) const {
+    return Blocks{ceil_div(computed.value, block_size().value)};
+  }
+  /// With Growing::by_blocks: tokens of the prompt that take no room behind it; blocks are counted without
+  /// them.
+  [[nodiscard]] virtual Tokens dropped(const BlockTable& /*table*/) const { return Tokens{0}; }
+  /// With Growing::by_blocks: with so many computed tokens a table takes no block any more.
+  [[nodiscard]] virtual Tokens full_at() const { return Tokens::max(); }
   virtual void take(Blocks /*n*/) {}
   /// With Growing::by_step: the most blocks that `steps` steps of `tables` tables can take.
   [[nodiscard]] virtual Blocks growth_bound(std::int64_t /*tables*/, std::int64_t /*steps*/) const {

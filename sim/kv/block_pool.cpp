@@ -45,12 +45,16 @@ void KeyMap::erase(std::size_t hole) {
   slots_[hole] = Slot{};
 }
 
-BlockPool::BlockPool(Blocks usable, bool caching, FreeOrder order)
+BlockPool::BlockPool(Blocks usable, bool caching, FreeOrder order, EvictionMaker eviction)
     : blocks_(static_cast<std::size_t>(usable.value) + 1),
       total_(usable),
       free_(usable),
       caching_(caching),
       order_(order) {
+  if (eviction != nullptr) {
+    policy_ = eviction(blocks_.size());
+    newcomers_.resize(blocks_.size());
+  }
   const auto n = static_cast<BlockId>(blocks_.size());
   for (BlockId id = 0; id < n; ++id) {
     blocks_[id].next = id + 1 == n ? 0 : id + 1;
@@ -61,7 +65,18 @@ BlockPool::BlockPool(Blocks usable, bool caching, FreeOrder order)
 BlockId BlockPool::take() {
   KVCAST_CHECK(free_ > Blocks{0});
   const BlockId id = blocks_[0].next;
+  if (id == kNullBlock) [[unlikely]]
+    return evict();
   unlink(id);
+  forget(id);
+  blocks_[id].users = 1;
+  return id;
+}
+
+/// The queue is empty: a block with a key goes, as the policy says.
+BlockId BlockPool::evict() {
+  const BlockId id = policy_->victim(0);
+  --free_.value;
   forget(id);
   blocks_[id].users = 1;
   return id;
@@ -69,11 +84,16 @@ BlockId BlockPool::take() {
 
 void BlockPool::touch(BlockId id) {
   if (id == kNullBlock) return;
-  if (blocks_[id].users == 0) unlink(id);
+  if (policy_ != nullptr) [[unlikely]] {
+    note_hit(id);
+  } else if (blocks_[id].users == 0) {
+    unlink(id);
+  }
   ++blocks_[id].users;
 }
 
 void BlockPool::release(std::span<const BlockId> ids) {
+  const bool told = policy_ != nullptr || watcher_ != nullptr;
   BlockId front = 0;  // the ring's head: those that go in front follow it in order
   for (const BlockId id : ids) {
     if (id == kNullBlock) continue;
@@ -81,6 +101,7 @@ void BlockPool::release(std::span<const BlockId> ids) {
     KVCAST_CHECK(block.users > 0);
     if (--block.users > 0) continue;
     ++free_.value;
+    if (told && block.key != 0 && tell_of_release(id)) continue;
     if (order_ == FreeOrder::split_by_key && (block.key == 0 || !caching_)) {
       insert_after(front, id);
       front = id;
@@ -88,6 +109,34 @@ void BlockPool::release(std::span<const BlockId> ids) {
       insert_after(blocks_[0].previous, id);
     }
   }
+}
+
+/// Whether the block is the policy's now.
+bool BlockPool::tell_of_release(BlockId id) {
+  if (watcher_ != nullptr && blocks_[id].key > kUnfindable) watcher_->released(blocks_[id].key);
+  if (policy_ == nullptr) return false;
+  let_policy_have(id);
+  return true;
+}
+
+void BlockPool::note_hit(BlockId id) {
+  if (newcomers_[id].waits) {
+    ++newcomers_[id].hits;
+  } else {
+    policy_->hit(id);
+  }
+  if (blocks_[id].users > 0) return;
+  policy_->hold(id);
+  --free_.value;
+}
+
+void BlockPool::let_policy_have(BlockId id) {
+  Newcomer& newcomer = newcomers_[id];
+  if (!newcomer.waits) return policy_->let_go(id);
+  const BlockKey key = blocks_[id].key;
+  policy_->inserted(id, {key == kUnfindable ? mix64(++unfindable_) : key, newcomer.cost});
+  for (; newcomer.hits > 0; --newcomer.hits) policy_->hit(id);
+  newcomer.waits = false;
 }
 
 void BlockPool::enter(BlockKey key, BlockId id) {
@@ -113,6 +162,7 @@ void BlockPool::forget(BlockId id) {
   BlockId at = keys_.find(block.key);
   if (at == id) {
     keys_.set(block.key, block.next_same);
+    if (watcher_ != nullptr && block.next_same == kNullBlock) watcher_->evicted(block.key);
   } else {
     while (blocks_[at].next_same != id) at = blocks_[at].next_same;
     blocks_[at].next_same = block.next_same;

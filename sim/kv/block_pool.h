@@ -2,11 +2,15 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "sim/base/error.h"
+#include "sim/base/hash.h"
 #include "sim/base/units.h"
+#include "sim/kv/eviction.h"
+#include "sim/kv/prefix_loader.h"
 
 namespace kvcast {
 
@@ -51,10 +55,12 @@ enum class FreeOrder : std::uint8_t {
 
 /// Contract: the free queue starts as 1, 2, 3, ... A block is in it exactly when nobody uses it; it keeps its
 /// key there until it is taken. Source: vLLM's BlockPool (vllm/v1/core/block_pool.py), rules 18 to 24 of its
-/// scheduler's semantics.
+/// scheduler's semantics. With an eviction policy of another kind, the queue holds only blocks without a key,
+/// which are reused first; of the others the policy says which goes.
 class BlockPool {
  public:
-  BlockPool(Blocks usable, bool caching, FreeOrder order);
+  /// \param eviction null: the free queue itself, which is LRU
+  BlockPool(Blocks usable, bool caching, FreeOrder order, EvictionMaker eviction = nullptr);
 
   [[nodiscard]] Blocks total() const { return total_; }
   [[nodiscard]] Blocks free() const { return free_; }
@@ -74,6 +80,10 @@ class BlockPool {
   /// Marks a block as one with a key that nobody will ask for: it is freed like one with a key, and found by
   /// none.
   void enter_unfindable(BlockId id) { blocks_[id].key = kUnfindable; }
+  void watch(BlockWatcher* watcher) { watcher_ = watcher; }
+  [[nodiscard]] bool has_policy() const { return policy_ != nullptr; }
+  /// With a policy, of every block that is entered: what it costs to do without it, see CachedPage.
+  void weigh(BlockId id, double cost) { newcomers_[id] = {cost, 0, true}; }
 
   /// No key has this value: keys are odd or are made odd by their maker.
   static constexpr BlockKey kUnfindable = 2;
@@ -87,6 +97,10 @@ class BlockPool {
     BlockKey key = 0;
   };
   void forget(BlockId id);
+  [[nodiscard]] BlockId evict();
+  [[nodiscard]] bool tell_of_release(BlockId id);
+  void note_hit(BlockId id);
+  void let_policy_have(BlockId id);
   void unlink(BlockId id);
   void insert_after(BlockId at, BlockId id);
 
@@ -96,6 +110,17 @@ class BlockPool {
   bool caching_;
   FreeOrder order_;
   KeyMap keys_;
+  /// A block with a key that has not been unused yet: the policy gets to know it when it is, so that what it
+  /// decides depends on the order of releases, as under LRU, and not on when within a step keys are entered.
+  struct Newcomer {
+    double cost = 1;
+    std::int32_t hits = 0;  // so far
+    bool waits = false;
+  };
+  BlockWatcher* watcher_ = nullptr;
+  std::unique_ptr<EvictionPolicy> policy_;  // of unused blocks with a key
+  std::vector<Newcomer> newcomers_;         // by block, with a policy
+  std::uint64_t unfindable_ = 0;            // keys made up for blocks that nobody will ask for
 };
 
 }  // namespace kvcast

@@ -37,7 +37,7 @@ struct Kind {
 class CachedBlocks final : public BlockAllocator {
  public:
   CachedBlocks(const CachedBlocksSettings& settings, Blocks usable)
-      : settings_(settings), pool_(usable, settings.caching, settings.free_order) {
+      : settings_(settings), pool_(usable, settings.caching, settings.free_order, settings.eviction) {
     for (std::size_t g = 0; g < settings_.groups.size(); ++g) {
       const KvGroup& group = settings_.groups[g];
       const auto same = std::find_if(kinds_.begin(), kinds_.end(), [&](const Kind& kind) {
@@ -78,6 +78,12 @@ class CachedBlocks final : public BlockAllocator {
     forget_lookup(r);
     r.junction = 0;
     r.admitted = false;
+  }
+
+  void watch(BlockWatcher* watcher) override { pool_.watch(watcher); }
+  [[nodiscard]] std::uint64_t content_key(const BlockTable& table, std::int64_t index) override {
+    Record& r = record(table);
+    return r.findable ? key(r, settings_.groups.front().block_size, index, 0) : 0;
   }
 
   void close(BlockTable& table) override {
@@ -351,6 +357,7 @@ class CachedBlocks final : public BlockAllocator {
     if (!settings_.caching) return;
     if (settings_.groups.size() > 1 && settings_.commit_whole_units)
       shareable = shareable / settings_.unit * settings_.unit;
+    const bool weighs = pool_.has_policy();
     for (std::size_t g = 0; g < r.groups.size(); ++g) {
       GroupTable& table = r.groups[g];
       const KvGroup& group = settings_.groups[g];
@@ -359,6 +366,7 @@ class CachedBlocks final : public BlockAllocator {
       for (; table.committed < full; ++table.committed) {
         const BlockId id = table.blocks[static_cast<std::size_t>(table.committed)];
         if (id == kNullBlock || !kept(r, group, table.committed)) continue;
+        if (weighs) pool_.weigh(id, cost(r, group, table.committed));
         if (r.findable) {
           pool_.enter(key(r, group.block_size, table.committed, g), id);
         } else {
@@ -366,6 +374,12 @@ class CachedBlocks final : public BlockAllocator {
         }
       }
     }
+  }
+
+  /// What an eviction policy may know of a block: what must be computed again without it.
+  [[nodiscard]] static double cost(const Record& r, const KvGroup& group, std::int64_t index) {
+    const std::int64_t begin = index * group.block_size;
+    return recompute_cost(begin, std::max(r.prompt, begin + group.block_size));
   }
 
   /// Whether a block of a window group can ever serve a hit under the retention in force (rule 40).

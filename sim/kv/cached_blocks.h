@@ -16,6 +16,9 @@ struct KvGroup {
   std::int64_t block_size = 16;
   std::int64_t window = 0;                       // tokens that a query sees; 0: all before it
   std::optional<std::int64_t> admission_blocks;  // most blocks that the admission gate asks for; none: no cap
+  // Of allocators with bounds (bounded_blocks.h).
+  std::int64_t blocks_max = 0;  // most blocks of a sequence; 0: no bound
+  std::int64_t prompt_max = 0;  // most tokens of a prompt that are kept; 0: all
 };
 
 /// Settings in force; rule numbers are those of vLLM's scheduler semantics as measured against its code.
@@ -32,6 +35,7 @@ struct CachedBlocksSettings {
   bool commit_whole_units = true;       // several groups: only whole units become findable (rule 39)
   bool keep_junctions = true;           // rule 41
   FreeOrder free_order = FreeOrder::split_by_key;
+  EvictionMaker eviction = nullptr;  // null: by the free queue, LRU
 };
 
 /// \param size blocks, usable; its block_size is that of the first group

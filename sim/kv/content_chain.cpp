@@ -3,16 +3,12 @@
 #include <algorithm>
 #include <limits>
 
+#include "sim/base/hash.h"
+
 namespace kvcast {
 namespace {
 
-/// One round of a 64-bit mixer (splitmix64's finaliser) over a running state.
-constexpr std::uint64_t mix(std::uint64_t state, std::uint64_t value) {
-  std::uint64_t x = (state ^ value) + 0x9E3779B97F4A7C15u;
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-  return x ^ (x >> 31);
-}
+constexpr std::uint64_t mix(std::uint64_t state, std::uint64_t value) { return mix64(state ^ value); }
 
 }  // namespace
 

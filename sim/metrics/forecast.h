@@ -9,6 +9,7 @@
 
 #include "sim/metrics/metrics.h"
 #include "sim/metrics/record.h"
+#include "sim/metrics/step_span.h"
 #include "sim/metrics/uncertainty.h"
 
 namespace kvcast {
@@ -72,6 +73,8 @@ struct Forecast {
   std::vector<InputHash> inputs;   // in order of path
   std::optional<Price> price;
   Uncertainty uncertainty;
+  std::vector<StepSpan> steps;  // a stretch of the first replica's steps, in order; for the HTML report,
+                                // empty where nobody asked
   std::uint64_t seed = 0;
   std::string version;
   std::string command;   // shown by the HTML report only; empty: not shown

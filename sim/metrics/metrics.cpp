@@ -74,9 +74,11 @@ void reduce_timeline(Metrics& metrics, const RunRecord& record, const Deployment
   const auto scrapes = static_cast<double>(metrics.scrapes);
   metrics.kv_usage_mean = ratio(static_cast<double>(used), scrapes * static_cast<double>(blocks_all));
   metrics.kv_usage_peak = ratio(static_cast<double>(record.blocks_used_max), static_cast<double>(blocks_all));
-  // A shared block holds the tokens of several requests, and a window fewer blocks than tokens: then nothing counts as waste.
+  // A shared block holds the tokens of several requests, and a window fewer blocks than tokens: then nothing
+  // counts as waste.
   const Int128 slots = used * facts.tokens_per_block() / facts.groups;
-  metrics.kv_waste_mean = std::max(0.0, ratio(static_cast<double>(slots - resident), static_cast<double>(slots)));
+  metrics.kv_waste_mean =
+      std::max(0.0, ratio(static_cast<double>(slots - resident), static_cast<double>(slots)));
   metrics.kv_external_fragmentation_mean = ratio(external, static_cast<double>(with_free));
 }
 
@@ -107,6 +109,12 @@ Metrics reduce(const RunRecord& record, const DeploymentFacts& facts) {
   metrics.total_output_tokens = record.output_tokens;
   metrics.preemptions = record.preemptions;
   metrics.recomputed_tokens = record.recomputed_tokens;
+  metrics.branched_requests = record.branches.requests;
+  metrics.blocks_copied = record.branches.blocks_copied;
+  if (record.branches.blocks_apart > 0) {
+    metrics.branch_saving = 1 - ratio(static_cast<double>(record.branches.blocks),
+                                      static_cast<double>(record.branches.blocks_apart));
+  }
   metrics.prefix_hit_rate_tokens =
       ratio(static_cast<double>(record.prefix_hit_tokens), static_cast<double>(record.prefix_queried_tokens));
   metrics.stuck = record.stuck;

@@ -22,8 +22,9 @@ struct DeploymentFacts {
   std::int64_t gpus = 1;
   std::int64_t blocks_total = 0;  // usable, per replica
   std::int64_t block_size = 0;  // tokens; 0 or 1: the pool is counted in token slots (one region per request)
-  std::int64_t groups = 1;           // of layers; each takes blocks of its own from the pool
-  std::int64_t tokens_capacity = 0;  // tokens that fit where groups keep unlike parts of a sequence; 0: the slots of all blocks
+  std::int64_t groups = 1;      // of layers; each takes blocks of its own from the pool
+  std::int64_t tokens_capacity =
+      0;  // tokens that fit where groups keep unlike parts of a sequence; 0: the slots of all blocks
   std::int64_t kv_bytes_per_token = 0;
   double hbm_bytes_per_s = 0;  // one GPU, datasheet; 0: unknown
   double flop_per_s = 0;       // one GPU, datasheet, in the compute dtype; 0: unknown
@@ -36,7 +37,8 @@ struct DeploymentFacts {
   [[nodiscard]] std::int64_t tokens_per_block() const { return block_size > 0 ? block_size : 1; }
 };
 
-/// The result's numbers, named as `vllm bench serve` names them. Every rate is over duration_s and 0 where that is 0.
+/// The result's numbers, named as `vllm bench serve` names them. Every rate is over duration_s and 0 where
+/// that is 0.
 struct Metrics {
   std::int64_t completed = 0, failed = 0;  // failed: rejected or unfinished
   std::int64_t rejected_too_long = 0, rejected_never_fits = 0, unfinished = 0;
@@ -56,6 +58,10 @@ struct Metrics {
   double kv_waste_mean = 0;  // slots in use that hold no token / slots in use, both summed over time
   double kv_external_fragmentation_mean = 0;  // 1 - largest free run / free blocks, where any is free
   std::int64_t preemptions = 0, recomputed_tokens = 0;
+  std::int64_t branched_requests = 0;  // completed requests with several answers (n, best_of, beam_width)
+  std::int64_t blocks_copied = 0;      // copy on write: one branch wrote to a block that others kept
+  double branch_saving =
+      0;  // copy on write: blocks that sharing saves / blocks without sharing, both summed over steps
   double prefix_hit_rate_tokens = 0;  // cached prompt tokens / prompt tokens
 
   double gpu_busy_fraction = 0;  // time in steps / (duration * replicas)

@@ -14,6 +14,7 @@ void accumulate(TimelinePoint& sum, const TimelinePoint& point) {
   sum.blocks_used += point.blocks_used;
   sum.tokens_resident += point.tokens_resident;
   sum.largest_free_blocks += point.largest_free_blocks;
+  sum.preemptions += point.preemptions;
 }
 
 }  // namespace
@@ -37,6 +38,10 @@ void Timeline::merge(Timeline other) {
 }
 
 void RunRecord::merge(const RunRecord& other) {
+  Timeline others = other.timeline;
+  others.idle.preemptions = other.preemptions;
+  timeline.idle.preemptions = preemptions;
+  timeline.merge(std::move(others));
   ttft.merge(other.ttft);
   tpot.merge(other.tpot);
   e2el.merge(other.e2el);
@@ -54,6 +59,14 @@ void RunRecord::merge(const RunRecord& other) {
   output_tokens += other.output_tokens;
   preemptions += other.preemptions;
   recomputed_tokens += other.recomputed_tokens;
+  branches.requests += other.branches.requests;
+  branches.blocks += other.branches.blocks;
+  branches.blocks_apart += other.branches.blocks_apart;
+  branches.blocks_copied += other.branches.blocks_copied;
+  if (tiers.empty())
+    tiers = other.tiers;
+  else if (!other.tiers.empty())
+    for (std::size_t i = 0; i < tiers.size(); ++i) tiers[i].merge(other.tiers[i]);
   prefix_queried_tokens += other.prefix_queried_tokens;
   prefix_hit_tokens += other.prefix_hit_tokens;
   first_arrival = std::min(first_arrival, other.first_arrival);
@@ -66,7 +79,6 @@ void RunRecord::merge(const RunRecord& other) {
   steps.busy_fine += other.steps.busy_fine;
   steps.hbm_bytes += other.steps.hbm_bytes;
   steps.flop += other.steps.flop;
-  timeline.merge(other.timeline);
 
   // The smallest stuck request is named, whatever the order of merging.
   if (other.stuck) stuck_request = stuck ? std::min(stuck_request, other.stuck_request) : other.stuck_request;

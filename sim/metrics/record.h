@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/base/tier_totals.h"
 #include "sim/base/units.h"
 #include "sim/metrics/samples.h"
 
@@ -35,6 +36,7 @@ struct TimelinePoint {
   std::int64_t blocks_used = 0;
   std::int64_t tokens_resident = 0;      // tokens whose KV is held
   std::int64_t largest_free_blocks = 0;  // longest free run (contiguous allocator), else all free blocks
+  std::int64_t preemptions = 0;          // so far
 };
 
 /// Scrapes on a fixed grid of simulated time whose spacing is a power of two of nanoseconds and doubles when
@@ -44,7 +46,7 @@ struct Timeline {
   std::int64_t spacing_ns = std::int64_t{1} << 20;
   std::vector<TimelinePoint> points;  // points[i] is the state at (i + 1) * spacing
   /// What a replica with nothing to do shows after its last point: largest_free_blocks is its whole pool, the
-  /// rest is 0.
+  /// rest is 0 but for the preemptions that it had, which RunRecord::merge() knows.
   TimelinePoint idle;
 
   [[nodiscard]] std::int64_t next_scrape_ns() const {
@@ -66,6 +68,14 @@ struct StepTotals {
   Int128 busy_fine = 0;  // in FineDuration units
   Int128 hbm_bytes = 0;
   Int128 flop = 0;
+};
+
+/// Requests with several answers (n, beam_width).
+struct BranchTotals {
+  std::int64_t requests = 0;       // completed ones
+  std::int64_t blocks = 0;         // different ones in the tables of forked sequences, summed over steps
+  std::int64_t blocks_apart = 0;   // what their tables would hold without sharing, likewise
+  std::int64_t blocks_copied = 0;  // because one branch wrote to a block that others keep
 };
 
 /// Everything a replica counts; records of replicas merge into the run's.
@@ -93,6 +103,8 @@ struct RunRecord {
   Instant last_token = kStart;
   std::int64_t blocks_used_max = 0;  // one replica's peak; after merging the sum of the replicas' peaks
   StepTotals steps;
+  BranchTotals branches;
+  std::vector<TierTotals> tiers;  // fastest first
   Timeline timeline;
   bool stuck = false;  // requests wait and nothing can ever be scheduled again: a real engine would hang
   RequestId stuck_request{};

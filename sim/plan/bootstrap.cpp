@@ -16,6 +16,7 @@ namespace {
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kNsPerMs = 1e6;
 constexpr double kNsPerSecond = 1e9;
+constexpr double kNormal95 = 1.6448536269514722;  // the normal distribution's 95 % quantile
 constexpr std::array<double, 4> kShares{0.5, 0.9, 0.95, 0.99};
 
 /// How often each request is in a resample.
@@ -160,7 +161,7 @@ void draw_weights(RandomStream& random, std::size_t block_length, Weights& weigh
 }
 
 /// The block length that one series asks for.
-double block_length_of(const std::vector<double>& series) {
+double length_asked_by(const std::vector<double>& series) {
   const std::size_t n = series.size();
   const double mean = std::accumulate(series.begin(), series.end(), 0.0) / static_cast<double>(n);
   const auto covariance = [&](std::size_t lag) {
@@ -200,12 +201,7 @@ double block_length_of(const std::vector<double>& series) {
 double spread_factor(std::size_t requests, std::size_t block_length) {
   if (requests <= block_length) return 1;
   const auto n = static_cast<double>(requests), l = static_cast<double>(block_length);
-  const double freedom = std::max(3.0, n / l - 1);
-  constexpr double z = 1.6448536269514722;  // the normal distribution's 95 % quantile
-  constexpr double z3 = z * z * z, z5 = z3 * z * z;
-  // Fisher & Cornish 1960: the t quantile from the normal one.
-  const double t = z + (z3 + z) / (4 * freedom) + (5 * z5 + 16 * z3 + 3 * z) / (96 * freedom * freedom);
-  return t / z * std::sqrt(n / (n - l));
+  return student_t95(std::max(3.0, n / l - 1)) / kNormal95 * std::sqrt(n / (n - l));
 }
 
 /// Moves every replicate away from the median of its statistic.
@@ -227,18 +223,29 @@ void spread(std::vector<StatisticValues>& replicates, double factor) {
 
 }  // namespace
 
+double student_t95(double freedom) {
+  constexpr double z = kNormal95, z3 = z * z * z, z5 = z3 * z * z;
+  return z + (z3 + z) / (4 * freedom) + (5 * z5 + 16 * z3 + 3 * z) / (96 * freedom * freedom);
+}
+
+std::size_t block_length_of(std::size_t count, const std::vector<std::vector<double>>& series) {
+  double longest = cube_root(static_cast<double>(count));
+  for (const std::vector<double>& values : series) {
+    if (values.size() >= 40) longest = std::max(longest, 2 * length_asked_by(values));
+  }
+  const auto most = std::max<double>(1, static_cast<double>(count) / 10);
+  return static_cast<std::size_t>(std::max(1.0, std::ceil(std::min(longest, most))));
+}
+
 std::size_t block_length_of(const std::vector<RequestOutcome>& outcomes) {
-  double longest = cube_root(static_cast<double>(outcomes.size()));
-  for (std::size_t k = 0; k < 3; ++k) {
-    std::vector<double> series;
+  std::vector<std::vector<double>> series(3);
+  for (std::size_t k = 0; k < series.size(); ++k) {
     for (const RequestOutcome& outcome : outcomes) {
       const std::int64_t value = outcome.*kLatencies[k].value;
-      if (value != RequestOutcome::kNone) series.push_back(static_cast<double>(value));
+      if (value != RequestOutcome::kNone) series[k].push_back(static_cast<double>(value));
     }
-    if (series.size() >= 40) longest = std::max(longest, 2 * block_length_of(series));
   }
-  const auto most = std::max<double>(1, static_cast<double>(outcomes.size()) / 10);
-  return static_cast<std::size_t>(std::max(1.0, std::ceil(std::min(longest, most))));
+  return block_length_of(outcomes.size(), series);
 }
 
 std::size_t replicates_for(std::size_t requests) {

@@ -57,6 +57,12 @@ struct Resampling {
 /// dependent bootstrap", as corrected by Patton, Politis & White 2009 (circular blocks).
 [[nodiscard]] std::size_t block_length_of(const std::vector<RequestOutcome>& outcomes);
 
+/// The same rule for any series of `count` neighbours.
+[[nodiscard]] std::size_t block_length_of(std::size_t count, const std::vector<std::vector<double>>& series);
+
+/// The 95 % quantile of Student's t, from the normal one (Fisher & Cornish 1960). \param freedom at least 3
+[[nodiscard]] double student_t95(double freedom);
+
 /// How many replicates a run of so many requests can be given in about a second.
 [[nodiscard]] std::size_t replicates_for(std::size_t requests);
 

@@ -8,6 +8,7 @@
 
 #include "sim/metrics/forecast.h"
 #include "sim/plan/bootstrap.h"
+#include "sim/plan/replication.h"
 #include "sim/plan/search.h"
 
 namespace kvcast {
@@ -21,7 +22,17 @@ struct PlanChoice {
 /// One term of the SLO with what the sample of requests leaves open.
 struct PlanTerm {
   SloTerm term;
-  std::optional<Interval> interval_ms;  // 90 %; absent for statistics that have none
+  std::optional<Interval> interval_ms = {};  // 90 %; absent for statistics that have none
+  // Of the mean over all samples of the traffic, where a relative error was asked for.
+  std::optional<double> mean_ms = {};
+  std::optional<Interval> mean_interval_ms = {};
+};
+
+/// A number of a point beside its SLO, with its 90 % interval.
+struct PlanFigure {
+  std::string key;  // as in a result's JSON
+  double value = 0;
+  Interval interval;
 };
 
 /// One cluster, simulated on the whole traffic.
@@ -35,6 +46,7 @@ struct PlanPoint {
   double rate_factor = 1;  // of the traffic; other than 1 only where the goal is the largest rate
   Forecast forecast;       // record is null
   std::vector<PlanTerm> terms;
+  std::vector<PlanFigure> figures;  // of the first points only
   std::optional<double>
       meets_probability;  // that another sample of the traffic meets the SLO; of the first points only
 };
@@ -96,7 +108,9 @@ struct PlanResult {
 
   std::size_t requests = 0;
   double rate = 0;  // requests/s of the traffic
-  Resampling resampling;
+  Replicating replicating = Replicating::by_seed;
+  std::size_t replications = 0;  // other samples of the traffic that the winner was simulated on
+  std::size_t block_length = 0;  // requests, where samples are drawn by blocks
   std::vector<std::string> notes;
   std::vector<Assumption> assumptions;
   std::vector<InputHash> inputs;

@@ -1,6 +1,7 @@
 #include "sim/plan/search.h"
 
 #include <algorithm>
+#include <map>
 #include <mutex>
 
 #include "sim/base/error.h"
@@ -208,23 +209,47 @@ SearchResult search(const std::vector<Candidate>& candidates, const SearchSettin
   return Search(candidates, settings, run, progress).take();
 }
 
+namespace {
+
+/// Every point, grouped by cost: those of one group are simulated side by side.
+std::vector<std::vector<Trial>> points_by_cost(const std::vector<Candidate>& candidates,
+                                               const SearchSettings& settings) {
+  const bool climbs = settings.objective == Objective::cost;
+  std::map<double, std::vector<Trial>> by_cost;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    const std::int64_t first = climbs ? 1 : candidates[i].replicas_max;
+    for (std::int64_t replicas = first; replicas <= candidates[i].replicas_max; ++replicas) {
+      const double cost = climbs ? candidates[i].cost_per_replica * static_cast<double>(replicas) : 0;
+      by_cost[cost].push_back({i, replicas, settings.requests, {}});
+    }
+  }
+  std::vector<std::vector<Trial>> groups;
+  for (auto& [cost, trials] : by_cost) groups.push_back(std::move(trials));
+  return groups;
+}
+
+}  // namespace
+
 SearchResult search_all(const std::vector<Candidate>& candidates, const SearchSettings& settings,
                         const std::function<Score(const Trial&)>& run,
                         const std::function<void(std::size_t)>& progress) {
   const bool climbs = settings.objective == Objective::cost;
   SearchResult result;
-  for (std::size_t i = 0; i < candidates.size(); ++i) {
-    const std::int64_t first = climbs ? 1 : candidates[i].replicas_max;
-    for (std::int64_t replicas = first; replicas <= candidates[i].replicas_max; ++replicas)
-      result.trials.push_back({i, replicas, settings.requests, {}});
-  }
   std::mutex counting;
   std::size_t done = 0;
-  for_each_parallel(result.trials.size(), settings.threads, [&](std::size_t k) {
-    result.trials[k].score = run(result.trials[k]);
-    const std::lock_guard<std::mutex> lock(counting);
-    progress(++done);
-  });
+  bool met = false;
+  for (std::vector<Trial>& group : points_by_cost(candidates, settings)) {
+    result.points += group.size();
+    if (met) continue;  // dearer than a point that meets the SLO: whatever it does, it cannot win
+    for_each_parallel(group.size(), settings.threads, [&](std::size_t k) {
+      group[k].score = run(group[k]);
+      const std::lock_guard<std::mutex> lock(counting);
+      progress(++done);
+    });
+    met =
+        climbs && std::any_of(group.begin(), group.end(), [](const Trial& trial) { return trial.score.met; });
+    result.trials.insert(result.trials.end(), group.begin(), group.end());
+  }
   for (const Trial& trial : result.trials) {
     KVCAST_CHECK(!climbs || !trial.score.met || trial.replicas >= candidates[trial.candidate].replicas_min);
     result.finalists.push_back({trial.candidate, trial.replicas, trial.score});
@@ -236,8 +261,7 @@ SearchResult search_all(const std::vector<Candidate>& candidates, const SearchSe
                    [&](const Finalist& a, const Finalist& b) {
                      return is_better(a, cost(a), b, cost(b), settings.objective);
                    });
-  result.points = result.trials.size();
-  result.work_share = 1;
+  result.work_share = static_cast<double>(result.trials.size()) / static_cast<double>(result.points);
   return result;
 }
 

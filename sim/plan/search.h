@@ -70,7 +70,9 @@ struct SearchResult {
                                   const std::function<Score(const Trial&)>& run,
                                   const std::function<void(std::size_t)>& progress);
 
-/// Every point on the whole traffic, also those that bounds exclude: what search() is checked against.
+/// Every point that could win on the whole traffic, also those that bounds exclude: what search() is checked
+/// against. Where the cheapest is sought, points are simulated in rising order of cost, those of equal cost
+/// together, up to the first cost at which one meets the SLO: dearer ones cannot win, whatever they show.
 /// \throws check failure where an excluded point meets the SLO
 [[nodiscard]] SearchResult search_all(const std::vector<Candidate>& candidates,
                                       const SearchSettings& settings,

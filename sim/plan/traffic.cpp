@@ -8,21 +8,6 @@
 namespace kvcast {
 namespace {
 
-Request copy_of(const Request& from) {
-  Request request;
-  request.id = from.id;
-  request.arrival = from.arrival;
-  request.delay_before = from.delay_before;
-  request.input = from.input;
-  request.output = from.output;
-  request.output_limit = from.output_limit;
-  request.output_predicted = from.output_predicted;
-  request.priority = from.priority;
-  request.tenant = from.tenant;
-  if (from.details != nullptr) request.details = std::make_unique<RequestDetails>(*from.details);
-  return request;
-}
-
 class TrafficSource final : public RequestSource {
  public:
   TrafficSource(Traffic traffic, std::size_t requests)
@@ -80,6 +65,21 @@ void change_burstiness(std::vector<Request>& requests, double power) {
 }
 
 }  // namespace
+
+Request copy_of(const Request& from) {
+  Request request;
+  request.id = from.id;
+  request.arrival = from.arrival;
+  request.delay_before = from.delay_before;
+  request.input = from.input;
+  request.output = from.output;
+  request.output_limit = from.output_limit;
+  request.output_predicted = from.output_predicted;
+  request.priority = from.priority;
+  request.tenant = from.tenant;
+  if (from.details != nullptr) request.details = std::make_unique<RequestDetails>(*from.details);
+  return request;
+}
 
 Traffic read_traffic(RequestSource& source, std::size_t requests_max) {
   auto requests = std::make_shared<std::vector<Request>>();

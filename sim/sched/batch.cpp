@@ -17,14 +17,17 @@ Batch::Batch(BlockAllocator& allocator, QueueOrder& order, BatchOptions options)
       order_(order),
       options_(options),
       growing_(allocator.growing()),
-      group_(group_period(allocator), blocks_have_names()) {
+      group_(group_period(allocator), blocks_have_names(), options.keeps_kv ? options.reach : Reach{}) {
+  if (!options_.keeps_kv) options_.reach = {};
   if (options_.speculation != nullptr)
     options_.decode_group = false;  // steps of unlike length have no closed form
-  if (options_.swap) swap_free_ = options_.swap->blocks;
+  if (options_.host() != nullptr) swap_free_ = options_.host()->blocks;
 }
 
 SeqIndex Batch::add(const Sequence& sequence, Tokens end, Content&& content) {
   KVCAST_CHECK(end > sequence.known);
+  KVCAST_CHECK(sequence.branches == 1 || (options_.forks && allocator_.forking() != nullptr));
+  KVCAST_CHECK(sequence.branches == 1 || !options_.asynchronous);
   if (free_slots_.empty()) {
     free_slots_.push_back(static_cast<SeqIndex>(sequences_.size()));
     sequences_.emplace_back();
@@ -38,6 +41,7 @@ SeqIndex Batch::add(const Sequence& sequence, Tokens end, Content&& content) {
   link(seq).end_by_length = end;
   link(seq).used = true;
   allocator_.open(at(seq).table, std::move(content));
+  if (options_.loader != nullptr) options_.loader->forget(static_cast<std::uint32_t>(seq));
   order_.push(sequence, seq);
   return seq;
 }
@@ -64,12 +68,40 @@ std::int64_t Batch::running_context() const {
   return sum;
 }
 
-std::int64_t Batch::tokens_resident() const {
-  if (!options_.keeps_kv) return 0;
-  std::int64_t sum = group_.context() - group_.size();
-  for (const SeqIndex seq : individuals_) sum += sequence(seq).computed.value;
-  for (const SeqIndex seq : last_steps_) sum += sequence(seq).computed.value;
+std::int64_t Batch::running_attended() const {
+  std::int64_t sum = group_.attended();
+  for (const SeqIndex seq : individuals_) sum += attended(seq, sequence(seq).known.value);
   return sum;
+}
+
+std::int64_t Batch::tokens_resident(std::int64_t further) const {
+  if (!options_.keeps_kv) return 0;
+  std::int64_t sum = group_.context() - group_.size() + further * group_.size();
+  if (options_.reach.everywhere)
+    sum =
+        further == 0 ? group_.attended_before() : group_.attended() + (further - 1) * group_.attending_more();
+  for (const SeqIndex seq : individuals_) sum += tokens_held(seq);
+  for (const SeqIndex seq : last_steps_) sum += tokens_held(seq);
+  return sum;
+}
+
+std::int64_t Batch::tokens_held(SeqIndex seq) const {
+  const Sequence& s = sequence(seq);
+  if (options_.reach.everywhere) return s.in_prefill ? s.computed.value : attended(seq, s.computed.value);
+  return s.forked ? forking().branches(s.table).tokens_held() : s.computed.value;
+}
+
+Batch::BranchUsage Batch::branch_usage() const {
+  BranchUsage usage;
+  const auto add = [&](SeqIndex seq) {
+    if (!sequence(seq).forked) return;
+    const BranchTables& tables = forking().branches(sequence(seq).table);
+    usage.blocks += tables.blocks();
+    usage.apart += tables.blocks_apart();
+  };
+  for (const SeqIndex seq : individuals_) add(seq);
+  for (const SeqIndex seq : last_steps_) add(seq);
+  return usage;
 }
 
 // ---- Planning
@@ -143,7 +175,11 @@ bool Batch::schedule_grouped() {
   if (left < Tokens{0}) return false;
   if (blocks_have_names() && !individuals_are_last()) return false;
   Tokens all;
-  for (const SeqIndex seq : individuals_) all += wanted(seq, rules_.cap);
+  std::int64_t rows_max = 1;
+  for (const SeqIndex seq : individuals_) {
+    all += wanted(seq, rules_.cap) * rows(seq);
+    rows_max = std::max(rows_max, rows(seq));
+  }
   const bool binds_last_only = individuals_.size() == 1 && individuals_.front() == last_;
   if (all > left && !binds_last_only && !rules_.decodes_first) return false;
   const bool by_step = growing_ == BlockAllocator::Growing::by_step;
@@ -152,7 +188,7 @@ bool Batch::schedule_grouped() {
     const Sequence& s = sequence(seq);
     needed += allocator_.needed(s.table, s.computed + std::min(wanted(seq, rules_.cap), left));
   }
-  if (needed + rules_.spare > allocator_.free()) return false;
+  if (needed + rules_.spare * rows_max > allocator_.free()) return false;
 
   group_scheduled_ = true;
   budget_ = left;
@@ -208,7 +244,9 @@ SeqIndex Batch::first_behind(std::uint64_t admitted_no) const {
   return seq;
 }
 
-bool Batch::lacks_spare(SeqIndex seq) const { return !is_prompt(seq) && allocator_.free() < rules_.spare; }
+bool Batch::lacks_spare(SeqIndex seq) const {
+  return !is_prompt(seq) && allocator_.free() < rules_.spare * rows(seq);
+}
 
 bool Batch::grow_or_preempt(SeqIndex seq, Tokens n, bool& skip_next) {
   while (lacks_spare(seq) || !allocator_.grow(at(seq).table, growth(seq, n, lookahead()))) {
@@ -232,15 +270,16 @@ void Batch::preempt(SeqIndex seq) {
   const auto planned =
       std::find_if(chunks_.begin(), chunks_.end(), [&](const Chunk& c) { return c.seq == seq; });
   if (planned != chunks_.end()) {
-    budget_ += planned->n;
+    budget_ += planned->n * rows(seq);
     chunks_.erase(planned);
   }
   ++s.preemptions;
   unlink(seq);
   std::erase(individuals_, seq);
   std::erase(last_steps_, seq);
-  if (options_.swap) return swap_out(seq);
+  if (options_.swap || s.forked) return swap_out(seq);
   allocator_.suspend(s.table);
+  if (options_.loader != nullptr) options_.loader->forget(static_cast<std::uint32_t>(seq));
   preempted_.push_back({seq, s.computed});
   s.computed = Tokens{0};
   if (!options_.keeps_drafts_on_preemption) s.drafts = Tokens{0};
@@ -249,7 +288,8 @@ void Batch::preempt(SeqIndex seq) {
 
 /// Blocks that hold the sequence's KV.
 Blocks Batch::blocks_of(const Sequence& s) const {
-  return Blocks{ceil_div(s.computed.value, allocator_.block_size().value)};
+  if (s.forked) return Blocks{forking().branches(s.table).blocks()};
+  return allocator_.held(s.table, s.computed);
 }
 
 /// \throws InputError where host memory lacks room, as the engine stops with an error then
@@ -259,14 +299,14 @@ void Batch::swap_out(SeqIndex seq) {
   const Blocks blocks = blocks_of(s);
   if (blocks > swap_free_) {
     throw InputError(
-        "engine.swap_space_gib: " + std::to_string(options_.swap->blocks.value) +
+        "engine.swap_space_gib: " + std::to_string(options_.host()->blocks.value) +
             " blocks of host memory are not enough for the sequences that give way; an engine stops with an "
             "error here: give it more, or preempt by recompute",
         ExitCode::infeasible);
   }
   swap_free_ -= blocks;
   moved_ += blocks;
-  allocator_.release(s.table);
+  s.forked ? allocator_.suspend(s.table) : allocator_.release(s.table);
   preempted_.push_back({seq, Tokens{0}});
   swapped_.push_back(seq);
 }
@@ -286,7 +326,28 @@ void Batch::swap_in_front() {
 
 Tokens Batch::lookup_front() {
   Sequence& head = at(order_.front());
-  return head.computed = allocator_.lookup(head.table, head.known);
+  head.computed = allocator_.lookup(head.table, head.known);
+  if (options_.loader != nullptr)
+    head.computed = options_.loader->usable(static_cast<std::uint32_t>(order_.front()), head.computed);
+  return head.computed;
+}
+
+bool Batch::load_front() {
+  if (options_.loader == nullptr) return false;
+  const SeqIndex seq = order_.front();
+  Sequence& head = at(seq);
+  const Tokens found = allocator_.lookup(head.table, head.known);
+  if (!options_.loader->begins(static_cast<std::uint32_t>(seq), allocator_, head.table, found, head.known))
+    return false;
+  order_.pop();
+  ++loading_;
+  return true;
+}
+
+void Batch::loaded(SeqIndex seq) {
+  KVCAST_CHECK(loading_ > 0);
+  --loading_;
+  order_.push_preempted(sequence(seq), seq);
 }
 
 bool Batch::admit_front(Tokens n, Tokens drafts, Tokens ahead) {
@@ -310,6 +371,7 @@ void Batch::enter(SeqIndex seq, Tokens n, Tokens drafts) {
   KVCAST_CHECK(n > Tokens{0} && n + drafts <= budget_);
   order_.pop();
   order_.admitted(sequence(seq));
+  if (options_.loader != nullptr) options_.loader->admitted(static_cast<std::uint32_t>(seq));
   at(seq).admitted_no = next_admitted_no_++;
   link_last(seq);
   individuals_.push_back(seq);
@@ -321,7 +383,7 @@ void Batch::schedule(SeqIndex seq, Tokens n, bool admitted, Tokens padding_draft
   n += padding_drafts;
   const Tokens drafts = std::max(Tokens{0}, s.computed + n - s.known);
   chunks_.push_back({seq, s.id, n, s.computed, drafts, admitted});
-  budget_ -= n;
+  budget_ -= n * rows(seq);
 }
 
 void Batch::pass_over_front() {
@@ -340,20 +402,24 @@ StepShape Batch::step_shape() const {
     shape.tokens += group_.size();
     shape.sampled += group_.size();
     shape.decode_seqs += group_.size();
-    shape.decode_context += group_.context();
+    shape.decode_context += options_.reach.everywhere ? group_.attended() : group_.context();
+    if (!options_.reach.everywhere) shape.decode_reach += group_.attended();
   }
   for (const Chunk& chunk : chunks_) {
     const std::int64_t n = chunk.n.value;
     const std::int64_t held = chunk.computed.value;
-    shape.tokens += n;
-    if (held + n >= sequence(chunk.seq).known.value) shape.sampled += 1 + chunk.drafts.value;
+    const std::int64_t branches = rows(chunk.seq);
+    shape.tokens += n * branches;
+    if (held + n >= sequence(chunk.seq).known.value) shape.sampled += branches + chunk.drafts.value;
     if (n == 1 && held > 0) {
-      ++shape.decode_seqs;
-      shape.decode_context += held + 1;
+      shape.decode_seqs += branches;
+      const bool everywhere = options_.reach.everywhere;
+      shape.decode_context += branches * (everywhere ? attended(chunk.seq, held + 1) : held + 1);
+      if (options_.reach.on() && !everywhere) shape.decode_reach += branches * attended(chunk.seq, held + 1);
     } else {
       ++shape.prefill_seqs;
-      shape.prefill_context += held + n;
-      shape.prefill_pairs += n * held + n * (n + 1) / 2;
+      shape.prefill_context += options_.reach.keys(held, n);
+      shape.prefill_pairs += options_.reach.pairs(held, n);
     }
   }
   return shape;

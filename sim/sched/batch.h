@@ -3,14 +3,19 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "sim/base/error.h"
 #include "sim/kv/block_allocator.h"
+#include "sim/kv/forks.h"
+#include "sim/kv/prefix_loader.h"
+#include "sim/sched/beam_model.h"
 #include "sim/sched/decode_group.h"
 #include "sim/sched/queue_order.h"
+#include "sim/sched/reach.h"
 #include "sim/sched/sequence.h"
 #include "sim/sched/speculation.h"
 #include "sim/step_timer.h"
@@ -34,6 +39,15 @@ struct SwapSpace {
   std::int64_t block_bytes = 0;
 };
 
+/// Sequences with several branches (Sequence::branches).
+struct ForkOptions {
+  FineDuration copy_time{};     // of one block, which a branch writes to and others keep
+  std::int64_t copy_bytes = 0;  // read and written for it
+  SwapSpace swap;               // a sequence with branches that gives way waits there, whatever others do
+  double beam_fork_rate = 1;    // BeamModel's
+  std::uint64_t seed = 1;       // of its draws
+};
+
 struct BatchOptions {
   bool keeps_kv = true;         // false: every step computes everything again
   bool decode_group = true;     // false: every sequence is walked in every step (the step-by-step path)
@@ -41,7 +55,12 @@ struct BatchOptions {
   bool asynchronous = false;    // a step is planned while the one before it runs
   Tokens max_model_len = Tokens::max();
   const Speculation* speculation = nullptr;
-  std::optional<SwapSpace> swap;  // preempted sequences keep their KV there; none: they are computed again
+  std::optional<SwapSpace> swap;     // preempted sequences keep their KV there; none: they are computed again
+  std::optional<ForkOptions> forks;  // none: sequences have one branch
+  Reach reach;                       // what bounded layers attend to; off: all layers attend to everything
+  PrefixLoader* loader = nullptr;    // brings prefixes in from below the GPU's memory
+  /// The host memory in use, by whomever.
+  [[nodiscard]] const SwapSpace* host() const { return swap ? &*swap : forks ? &forks->swap : nullptr; }
   // What differs between versions of vLLM's v1 scheduler.
   bool windows_wait_for_output =
       true;  // a window frees blocks only up to tokens whose step is over (from 0.32)
@@ -73,6 +92,8 @@ class Batch {
 
   // What a policy reads.
   [[nodiscard]] std::int64_t running() const { return running_; }
+  /// Branches of those running; before a fork those to come.
+  [[nodiscard]] std::int64_t running_branches() const { return running_ + further_branches_; }
   [[nodiscard]] std::int64_t waiting() const { return static_cast<std::int64_t>(order_.size()); }
   [[nodiscard]] SeqIndex waiting_front() const { return order_.front(); }
   /// Preempted sequences whose KV is in host memory, in order of preemption. They are no part of waiting().
@@ -88,6 +109,9 @@ class Batch {
   [[nodiscard]] bool groups_decodes() const { return options_.decode_group; }
   /// Sum of known tokens over the running sequences.
   [[nodiscard]] std::int64_t running_context() const;
+  /// Sum over the running sequences of what bounded layers attend to.
+  [[nodiscard]] std::int64_t running_attended() const;
+  [[nodiscard]] const Reach& reach() const { return options_.reach; }
   [[nodiscard]] Tokens budget() const { return budget_; }
   [[nodiscard]] const BlockAllocator& allocator() const { return allocator_; }
   [[nodiscard]] bool keeps_kv() const { return options_.keeps_kv; }
@@ -103,7 +127,9 @@ class Batch {
   /// ends the walk. Returns false if anybody was preempted.
   [[nodiscard]] bool schedule_running(const RunningRules& rules);
   [[nodiscard]] bool schedule_running(Tokens cap) { return schedule_running(RunningRules{.cap = cap}); }
-  /// Looks the head of the queue up in the prefix cache; returns its cached tokens.
+  /// True: the head of the queue has left it, to wait until a prefix is loaded.
+  [[nodiscard]] bool load_front();
+  /// Looks the head of the queue up in the prefix cache; returns its cached tokens, loaded ones included.
   Tokens lookup_front();
   /// Moves the head of the queue into the step with n of its tokens behind the cached ones, holding room for
   /// those and for `ahead` more.
@@ -157,19 +183,34 @@ class Batch {
 
   /// \param end known tokens at which max_tokens or the answer's own length ends the sequence (the truth)
   SeqIndex add(const Sequence& sequence, Tokens end, Content&& content);
+  /// Sequences that wait for a load; they are no part of waiting().
+  [[nodiscard]] std::int64_t loading() const { return loading_; }
+  /// The sequence's load has ended: it is in front of the queue again.
+  void loaded(SeqIndex seq);
   [[nodiscard]] const DecodeGroup& group() const { return group_; }
   [[nodiscard]] const std::vector<Preemption>& preempted() const { return preempted_; }
   [[nodiscard]] const std::vector<Dissolved>& dissolved() const { return dissolved_; }
   /// Blocks moved to and from host memory since the last call; the next step waits for them.
   [[nodiscard]] Blocks take_moved_blocks() { return std::exchange(moved_, Blocks{0}); }
+  /// Blocks copied within the device since the last call; the next step waits for them too.
+  [[nodiscard]] Blocks take_copied_blocks() {
+    return further_branches_ > 0 ? forking().take_copied() : Blocks{0};
+  }
+  struct BranchUsage {
+    std::int64_t blocks = 0;  // different ones that forked sequences hold
+    std::int64_t apart = 0;   // that they would hold if branches shared none
+  };
+  [[nodiscard]] bool has_branches() const { return further_branches_ > 0; }
+  /// Of those running.
+  [[nodiscard]] BranchUsage branch_usage() const;
   [[nodiscard]] bool step_empty() const { return chunks_.empty() && !group_scheduled_; }
   [[nodiscard]] StepShape step_shape() const;
   [[nodiscard]] Blocks blocks_used() const { return allocator_.total() - allocator_.free(); }
   /// Most blocks in use at any plan of a step inside a run (windows free some on the way, so the last plan
   /// need not be the peak).
   [[nodiscard]] Blocks blocks_used_in_runs() const { return used_in_runs_; }
-  /// Tokens whose KV is held or being written.
-  [[nodiscard]] std::int64_t tokens_resident() const;
+  /// Tokens whose KV is held or being written, `further` steps of the group from now.
+  [[nodiscard]] std::int64_t tokens_resident(std::int64_t further = 0) const;
   /// How many steps like the planned one the group can make before a member ends or a block may lack.
   [[nodiscard]] std::int64_t repeatable_steps() const;
 
@@ -207,8 +248,14 @@ class Batch {
     bool is_running = false;
     bool last_step = false;  // its last token is under way: it is not scheduled again
     bool used = false;
+    std::unique_ptr<BeamModel> beams;
   };
 
+  [[nodiscard]] ForkingBlocks& forking() const {
+    ForkingBlocks* const blocks = allocator_.forking();
+    KVCAST_CHECK(blocks != nullptr);
+    return *blocks;
+  }
   [[nodiscard]] Sequence& at(SeqIndex seq) { return sequences_[to_index(seq)]; }
   [[nodiscard]] Link& link(SeqIndex seq) { return links_[to_index(seq)]; }
   [[nodiscard]] const Link& link(SeqIndex seq) const { return links_[to_index(seq)]; }
@@ -241,6 +288,15 @@ class Batch {
   void settle_chunk(const Chunk& chunk, Flight& flight, Emission* emission);
   void settle_group(Flight& flight);
   void join_group(SeqIndex seq);
+  /// What a decode of the sequence counts: one, or its branches.
+  [[nodiscard]] std::int64_t rows(SeqIndex seq) const {
+    return sequence(seq).forked ? sequence(seq).branches : 1;
+  }
+  [[nodiscard]] std::int64_t tokens_held(SeqIndex seq) const;
+  [[nodiscard]] std::int64_t attended(SeqIndex seq, std::int64_t known) const {
+    return options_.reach.of(known, options_.reach.dropped(sequence(seq).input));
+  }
+  void branch(SeqIndex seq);
   void link_last(SeqIndex seq);
   void unlink(SeqIndex seq);
 
@@ -254,6 +310,7 @@ class Batch {
   SeqIndex first_ = kNoSeq;
   SeqIndex last_ = kNoSeq;
   std::int64_t running_ = 0;
+  std::int64_t further_branches_ = 0;  // of those running, beyond one each
   std::uint64_t next_admitted_no_ = 0;
   DecodeGroup group_;
   std::int64_t grown_until_ = 0;  // clock of the group up to which its members' blocks are taken
@@ -264,6 +321,7 @@ class Batch {
   std::vector<SeqIndex> last_steps_;  // running, in their last step
   std::vector<BlockTable> held_;      // of ended sequences, to be released
   std::vector<SeqIndex> passed_over_;
+  std::int64_t loading_ = 0;
   std::deque<SeqIndex> swapped_;
   Blocks swap_free_;
   Blocks moved_;

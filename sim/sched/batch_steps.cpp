@@ -10,7 +10,9 @@ namespace kvcast {
 std::int64_t Batch::repeatable_steps() const {
   if (!group_scheduled_ || !chunks_.empty()) return 1;
   if (!flights_.empty() && !flights_.back().ended.empty()) return 1;  // its output will free blocks
-  std::int64_t steps = group_.steps_to_first_end();
+  std::int64_t steps = std::min(group_.steps_to_first_end(), group_.steps_to_first_turn());
+  const bool padded = padding_.decode_seqs > 0 || padding_.decode_context > 0;
+  if (options_.reach.on() && padded) return 1;  // padding reaches its bound when no member does
   if (waiting() > 0) steps = std::min(steps, order_.steps_front_stays());
   if (growing_ != BlockAllocator::Growing::by_step) {
     if (steps == 1 || allocator_.free() < rules_.spare) return 1;
@@ -69,7 +71,12 @@ void Batch::join_group(SeqIndex seq) {
   link(seq).joined_at = group_.clock();
   link(seq).grows = blocks_have_names() || (growing_ == BlockAllocator::Growing::by_blocks &&
                                             allocator_.needed(s.table, s.table.limit) > Blocks{0});
-  group_.join({seq, s.admitted_no, s.known, link(seq).end - s.known, link(seq).grows});
+  DecodeGroup::Member member{seq, s.admitted_no, s.known, link(seq).end - s.known, link(seq).grows};
+  if (options_.reach.on()) {
+    member.dropped = options_.reach.dropped(s.input);
+    if (growing_ == BlockAllocator::Growing::by_blocks && member.grows) member.full_at = allocator_.full_at();
+  }
+  group_.join(member);
 }
 
 /// Members become individuals again, with their true counts.
@@ -81,8 +88,7 @@ void Batch::dissolve_group() {
     Sequence& s = at(seq);
     s.known = known(seq);
     s.computed = s.known - Tokens{1};
-    if (l.grows && !blocks_have_names())
-      s.table.blocks = Blocks{ceil_div(s.computed.value, allocator_.block_size().value)};
+    if (l.grows && !blocks_have_names()) s.table.blocks = allocator_.held(s.table, s.computed);
     const bool stepped = group_.clock() > l.joined_at;
     dissolved_.push_back({seq, in_flight && stepped, stepped});
     if (in_flight && stepped) {
@@ -139,7 +145,7 @@ bool Batch::launch_chunk(const Chunk& chunk, Flight& flight) {
   s.drafts = Tokens{0};
   s.in_prefill = chunk.computed + chunk.n < s.known;
   if (s.in_prefill) return false;
-  order_.produced(s, Tokens{1});
+  order_.produced(s, Tokens{rows(chunk.seq)});
   s.known += Tokens{1} + chunk.drafts;
   s.pending += Tokens{1} + chunk.drafts;
   if (options_.speculation != nullptr) {
@@ -150,7 +156,7 @@ bool Batch::launch_chunk(const Chunk& chunk, Flight& flight) {
     l.last_step = true;
     last_steps_.push_back(chunk.seq);
     flight.ended.push_back({chunk.seq, s.admitted_no, false});
-  } else if (options_.decode_group) {
+  } else if (options_.decode_group && s.branches == 1) {
     join_group(chunk.seq);
   }
   return true;
@@ -165,8 +171,7 @@ void Batch::advance_group(std::int64_t steps, Flight& flight) {
     s.known = Tokens{ending.known};
     s.computed = Tokens{ending.known - 1};
     Link& l = link(ending.seq);
-    if (l.grows && !blocks_have_names())
-      s.table.blocks = Blocks{ceil_div(s.computed.value, allocator_.block_size().value)};
+    if (l.grows && !blocks_have_names()) s.table.blocks = allocator_.held(s.table, s.computed);
     s.pending += Tokens{1};
     l.ended_at = group_.clock();
     l.in_group = false;
@@ -248,11 +253,29 @@ void Batch::settle_chunk(const Chunk& chunk, Flight& flight, Emission* emission)
   s.known -= Tokens{1} + chunk.drafts - emission->delivered;
   if (l.is_running) s.computed -= rejected;
   if (options_.asynchronous && l.is_running) allocator_.commit(s.table, s.known - s.pending - Tokens{1});
+  if (s.branches > 1 && !l.last_step) branch(chunk.seq);
   if (speculation == nullptr) return;
   if (before + emission->delivered == l.end) {
     flight.ended.push_back({chunk.seq, s.admitted_no, false});
   } else if (!options_.asynchronous) {
     s.drafts = Tokens{speculation->proposed(s.id, (s.known - s.input).value)};
+  }
+}
+
+/// The output of a sequence with several branches is there: behind the prompt they part; beams are chosen
+/// anew.
+void Batch::branch(SeqIndex seq) {
+  Sequence& s = at(seq);
+  Link& l = link(seq);
+  ForkingBlocks& blocks = *allocator_.forking();
+  if (!s.forked) {
+    s.forked = true;
+    blocks.fork(s.table, s.computed, s.branches);
+    if (s.beams)
+      l.beams =
+          std::make_unique<BeamModel>(options_.forks->seed, s.id, s.branches, options_.forks->beam_fork_rate);
+  } else if (s.beams) {
+    blocks.reorder(s.table, l.beams->next());
   }
 }
 
@@ -290,6 +313,7 @@ void Batch::link_last(SeqIndex seq) {
   (last_ == kNoSeq ? first_ : link(last_).next) = seq;
   last_ = seq;
   ++running_;
+  further_branches_ += sequence(seq).branches - 1;
 }
 
 void Batch::unlink(SeqIndex seq) {
@@ -300,6 +324,7 @@ void Batch::unlink(SeqIndex seq) {
   l.next = kNoSeq;
   l.is_running = false;
   --running_;
+  further_branches_ -= sequence(seq).branches - 1;
 }
 
 }  // namespace kvcast

@@ -11,7 +11,7 @@ void DecodeGroup::join(const Member& member) {
   if (member.grows) {
     // A step at clock c holds known - 1 + (c - clock) tokens and needs a block when that is a multiple of the
     // block size.
-    const std::int64_t ahead = (member.known.value - 1) % block_size_;
+    const std::int64_t ahead = (member.known.value - 1 - member.dropped) % block_size_;
     phase = (clock_ + block_size_ - ahead) % block_size_;
     ++crossings_[static_cast<std::size_t>(phase)];
     ++growing_;
@@ -22,10 +22,50 @@ void DecodeGroup::join(const Member& member) {
                            [](std::uint64_t no, const Named& other) { return no < other.admitted_no; });
       names.insert(at, {member.admitted_no, member.seq});
     }
+    if (member.full_at != Tokens::max()) {
+      KVCAST_CHECK(named_.empty() && member.full_at.value >= member.known.value);
+      const std::int64_t full = clock_ + member.full_at.value - (member.known.value - 1);
+      if (full < clock_ + member.remaining.value) {
+        push_turn({full, phase});
+        phase = -1;  // it does not grow any more when it ends
+      }
+    }
   }
+  if (reach_.on()) attend(member);
   endings_.push_back({clock_ + member.remaining.value, member.admitted_no, member.seq, phase,
-                      member.known.value + member.remaining.value});
+                      member.known.value + member.remaining.value, member.dropped});
   std::push_heap(endings_.begin(), endings_.end(), later);
+}
+
+void DecodeGroup::attend(const Member& member) {
+  const std::int64_t known = member.known.value;
+  attended_ += reach_.of(known, member.dropped);
+  const std::int64_t room = reach_.cap > 0 ? reach_.cap - (known - member.dropped) : member.remaining.value;
+  if (room == 0) ++just_full_;
+  if (room <= 0) return;
+  ++attending_more_;
+  if (room < member.remaining.value) push_turn({clock_ + room, -1});
+}
+
+void DecodeGroup::push_turn(const Turn& turn) {
+  KVCAST_CHECK(turn.at > clock_);
+  turns_.push_back(turn);
+  std::push_heap(turns_.begin(), turns_.end(), turns_later);
+}
+
+void DecodeGroup::pass_turns() {
+  while (!turns_.empty() && turns_.front().at == clock_) {
+    const Turn turn = turns_.front();
+    std::pop_heap(turns_.begin(), turns_.end(), turns_later);
+    turns_.pop_back();
+    if (turn.phase >= 0) {
+      --crossings_[static_cast<std::size_t>(turn.phase)];
+      --growing_;
+    } else {
+      --attending_more_;
+      ++just_full_;
+    }
+  }
 }
 
 Blocks DecodeGroup::blocks_taken(std::int64_t from, std::int64_t steps) const {
@@ -58,12 +98,24 @@ void DecodeGroup::advance(std::int64_t steps, std::vector<Ending>& ended) {
   KVCAST_CHECK(size_ > 0 && steps >= 0 && steps <= steps_to_first_end());
   clock_ += steps;
   context_ += steps * size_;
+  if (reach_.on() && steps > 0) {
+    attended_ += steps * attending_more_;
+    just_full_ = 0;
+  }
+  if (!turns_.empty()) {
+    KVCAST_CHECK(turns_.front().at >= clock_);
+    pass_turns();
+  }
   while (!endings_.empty() && endings_.front().at == clock_) {
     const Ending ending = endings_.front();
     std::pop_heap(endings_.begin(), endings_.end(), later);
     endings_.pop_back();
     --size_;
     context_ -= ending.known;
+    if (reach_.on()) {
+      attended_ -= reach_.of(ending.known, ending.dropped);
+      if (reach_.cap == 0 || ending.known - ending.dropped <= reach_.cap) --attending_more_;
+    }
     if (ending.phase >= 0) {
       --crossings_[static_cast<std::size_t>(ending.phase)];
       --growing_;
@@ -80,6 +132,10 @@ void DecodeGroup::clear() {
   size_ = 0;
   context_ = 0;
   growing_ = 0;
+  attended_ = 0;
+  attending_more_ = 0;
+  just_full_ = 0;
+  turns_.clear();
   std::fill(crossings_.begin(), crossings_.end(), 0);
   endings_.clear();
   for (std::vector<Named>& names : named_) names.clear();

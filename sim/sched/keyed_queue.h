@@ -1,4 +1,4 @@
-/// A waiting queue ordered by a key, then arrival, then id.
+/// A waiting queue ordered by a key, then arrival, then id, then slot (of a request's several samples).
 #pragma once
 
 #include <algorithm>
@@ -36,7 +36,7 @@ class KeyedQueue {
     SeqIndex seq;
   };
   static bool later(const Entry& a, const Entry& b) {
-    return std::tie(a.key, a.arrival, a.id) > std::tie(b.key, b.arrival, b.id);
+    return std::tie(a.key, a.arrival, a.id, a.seq) > std::tie(b.key, b.arrival, b.id, b.seq);
   }
   std::vector<Entry> heap_;
 };

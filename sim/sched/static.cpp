@@ -48,13 +48,14 @@ class Static final : public Scheduler {
     padding.tokens = members_ * length;
     padding.sampled = members_ - batch.running();
     padding.prefill_seqs = members_ - batch.running();
-    padding.prefill_context = members_ * length;
-    padding.prefill_pairs = members_ * (length * (length + 1) / 2);
+    const Reach& reach = batch.reach();
+    padding.prefill_context = members_ * reach.keys(0, length);
+    padding.prefill_pairs = members_ * reach.pairs(0, length);
     for (const Chunk& chunk : batch.chunks()) {
       const std::int64_t n = chunk.n.value;
       padding.tokens -= n;
-      padding.prefill_context -= n;
-      padding.prefill_pairs -= n * (n + 1) / 2;
+      padding.prefill_context -= reach.keys(0, n);
+      padding.prefill_pairs -= reach.pairs(0, n);
     }
     batch.pad(padding);
   }
@@ -70,7 +71,16 @@ class Static final : public Scheduler {
     padding.sampled = members_ - batch.running();
     padding.decode_seqs = members_ - batch.running();
     padding.decode_context = members_ * row - batch.running_context();
+    if (batch.reach().on()) bound_decodes(batch, row, padding);
     batch.pad(padding);
+  }
+
+  /// Layers with bounds attend to a row as to the longest prompt with as many outputs.
+  void bound_decodes(const Batch& batch, std::int64_t row, StepShape& padding) const {
+    const Reach& reach = batch.reach();
+    const std::int64_t attended =
+        members_ * reach.of(row, reach.dropped(longest_)) - batch.running_attended();
+    (reach.everywhere ? padding.decode_context : padding.decode_reach) = attended;
   }
 
   std::int64_t batch_size_;

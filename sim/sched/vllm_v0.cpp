@@ -5,8 +5,9 @@
 // the last one running gives way. It is computed again later, in front of the queue, or its KV moves to host
 // memory (preemption by swap): then nobody is admitted until all who were swapped are back, first out first
 // in, when their blocks leave the watermark free; the step waits for the copies (blocks_to_swap_in and _out).
-// A sequence that grew beyond what the watermark leaves is aborted by vLLM; here it blocks the others and is
-// reported.
+// A sequence with several branches (samples, beams) counts each of them, runs and gives way as one, and is
+// always swapped. A sequence that grew beyond what the watermark leaves is aborted by vLLM; here it blocks
+// the others and is reported.
 #include <algorithm>
 
 #include "sim/base/config.h"
@@ -29,7 +30,7 @@ class VllmV0 final : public Scheduler {
   void plan(Batch& batch) override {
     batch.begin_step(parameters_.max_num_batched_tokens);
     if (batch.swapped() == 0) {
-      while (batch.waiting() > 0 && batch.running() < parameters_.max_num_seqs && admit(batch)) {
+      while (batch.waiting() > 0 && admit(batch)) {
       }
     }
     if (!batch.chunks().empty()) return;
@@ -40,11 +41,17 @@ class VllmV0 final : public Scheduler {
   /// Prompts that the pool less its watermark can never hold are refused (AllocStatus.NEVER).
   [[nodiscard]] bool can_ever_run(const Batch& batch, const Sequence& sequence) const override {
     const BlockAllocator& pool = batch.allocator();
+    if (sequence.branches > parameters_.max_num_seqs) return false;
     return pool.needed(sequence.table, sequence.known) + watermark_blocks(batch) <= pool.total();
   }
 
  private:
+  [[nodiscard]] bool has_room(const Batch& batch, SeqIndex seq) const {
+    return batch.running_branches() + batch.sequence(seq).branches <= parameters_.max_num_seqs;
+  }
+
   [[nodiscard]] bool admit(Batch& batch) const {
+    if (!has_room(batch, batch.waiting_front())) return false;
     const Tokens cached = batch.lookup_front();
     const Sequence& head = batch.sequence(batch.waiting_front());
     const Tokens n = head.known - cached;
@@ -55,8 +62,8 @@ class VllmV0 final : public Scheduler {
   }
 
   [[nodiscard]] bool may_swap_in(const Batch& batch) const {
-    if (batch.swapped() == 0 || batch.running() >= parameters_.max_num_seqs || batch.budget() == Tokens{0})
-      return false;
+    if (batch.swapped() == 0 || batch.budget() == Tokens{0}) return false;
+    if (!has_room(batch, batch.swapped_front())) return false;
     const Sequence& first = batch.sequence(batch.swapped_front());
     const BlockAllocator& pool = batch.allocator();
     return pool.needed(first.table, first.known) + watermark_blocks(batch) <= pool.free();

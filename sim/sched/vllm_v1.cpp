@@ -38,6 +38,7 @@ class VllmV1 final : public Scheduler {
     const bool prefill_planned = plans_prefill(batch);
     while (batch.budget() > Tokens{0} && batch.waiting() > 0 &&
            batch.running() < parameters_.max_num_active_seqs) {
+      if (batch.load_front()) continue;
       if (!admit(batch, cap, prefill_planned)) break;  // nobody overtakes the head of the queue
     }
     batch.restore_passed_over();

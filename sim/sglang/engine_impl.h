@@ -32,6 +32,10 @@ class SglangEngine final : public Engine {
   [[nodiscard]] const std::vector<RequestId>& finished() const override { return finished_; }
   void stop(std::optional<FineInstant> cutoff) override;
   [[nodiscard]] RunRecord& record() override { return recorder_.record(); }
+  [[nodiscard]] const TimelinePoint& metrics_before(FineInstant now) override {
+    scrape(now);
+    return recorder_.last_scrape();
+  }
 
  private:
   struct Flight {

@@ -176,10 +176,11 @@ class Header {
 
 class OneReplica final : public Router {
  public:
-  [[nodiscard]] ReplicaId pick(const Request& /*request*/, std::span<const ReplicaLoad> /*loads*/) override {
+  [[nodiscard]] std::optional<ReplicaId> pick(const Request& /*request*/,
+                                              std::span<const ReplicaLoad> /*loads*/) override {
     return ReplicaId{0};
   }
-  [[nodiscard]] bool reads_loads() const override { return false; }
+  [[nodiscard]] RouterNeeds needs() const override { return {}; }
 };
 
 }  // namespace
@@ -194,7 +195,7 @@ void replay_scheduler(const LogFile& log, StepPath path, DecisionReplay& result)
   setup.engine = header.engine();
   setup.engine.make = make_sglang_engine(std::move(settings));
   setup.engine.path = path;
-  setup.router = [](std::uint64_t) { return std::make_unique<OneReplica>(); };
+  setup.router = [](const RouterSetup&) { return std::make_unique<OneReplica>(); };
   const LogClock clock(log);
   const RunHooks none;
   static_cast<void>(run(

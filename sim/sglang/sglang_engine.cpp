@@ -54,6 +54,11 @@ SglangEngine::SglangEngine(ReplicaId id, const ClusterSetup& setup, const StepTi
 
 bool SglangEngine::enqueue(Request&& request) {
   KVCAST_CHECK(request.input >= Tokens{1} && request.output >= Tokens{1});
+  if (request.details != nullptr && std::max(request.details->samples, request.details->beams) > 1) {
+    throw InputError("request " + std::to_string(to_number(request.id)) +
+                     ": n, best_of and beam_width above 1 are not simulated with a profile of SGLang; a "
+                     "profile of vLLM has them");
+  }
   scrape(FineInstant{request.arrival});
   recorder_.arrived(request);
   std::int64_t end = 0;

@@ -8,6 +8,7 @@
 #include "sim/app/plan_bench.h"
 #include "sim/base/rng.h"
 #include "sim/plan/bounds.h"
+#include "sim/plan/least_attention.h"
 #include "tests/support/random_runs.h"
 
 namespace kvcast {
@@ -194,7 +195,9 @@ BOOST_AUTO_TEST_CASE(bounds_hold_for_every_policy) {
       bounded.outcomes = recorder.take();
       const bool all = record.completed == record.arrived;
       if (all) limits.pool_tokens = 0;
-      bound(bounded, *random.timer, limits, random.requests);
+      const LeastAttention least(*random.timer);
+      const bool parts = random.setup.engine.batch.reach.on();
+      bound(bounded, parts ? static_cast<const StepTimer&>(least) : *random.timer, limits, random.requests);
       check(bounded);
     }
   }

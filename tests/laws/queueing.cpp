@@ -109,10 +109,9 @@ struct Measured {
   double wait, standard_error;
 };
 
-Measured mean_wait(const StepTimer& timer, double mean_service_ns, double load, std::int64_t count,
-                   std::uint64_t seed, const std::function<Lengths(RandomStream&)>& draw) {
+/// Replicas that serve one sequence at a time.
+ClusterSetup single_servers(std::int64_t replicas, RouterMaker router) {
   Config engine = Config::from_text("max_num_seqs: 1\nmax_num_batched_tokens: 100000\n", "queueing");
-  Config cluster = Config::empty("queueing");
   ClusterSetup setup;
   setup.engine.max_model_len = Tokens{100'000};
   EngineDefaults defaults;
@@ -124,14 +123,28 @@ Measured mean_wait(const StepTimer& timer, double mean_service_ns, double load, 
   layers.caching = false;
   setup.engine.allocator = make_paged(engine, layers);
   setup.engine.pool = {Blocks{10'000}, Tokens{16}};
-  setup.router = make_round_robin(cluster);
+  setup.router = std::move(router);
+  setup.replicas = replicas;
+  return setup;
+}
+
+Measured mean_wait(const ClusterSetup& setup, const StepTimer& timer, double mean_service_ns, double load,
+                   std::int64_t count, std::uint64_t seed,
+                   const std::function<Lengths(RandomStream&)>& draw) {
   BatchMeans waits(count);
   RunHooks hooks;
   hooks.requests = &waits;
-  const double gap = mean_service_ns / load;
+  const double gap = mean_service_ns / load / static_cast<double>(setup.replicas);
   (void)run(
       setup, [&] { return std::make_unique<PoissonSource>(seed, gap, count, draw); }, timer, hooks);
   return {waits.mean(), waits.standard_error()};
+}
+
+Measured mean_wait(const StepTimer& timer, double mean_service_ns, double load, std::int64_t count,
+                   std::uint64_t seed, const std::function<Lengths(RandomStream&)>& draw) {
+  Config cluster = Config::empty("queueing");
+  return mean_wait(single_servers(1, make_round_robin(cluster)), timer, mean_service_ns, load, count, seed,
+                   draw);
 }
 
 struct Case {

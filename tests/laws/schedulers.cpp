@@ -28,8 +28,8 @@ struct Inside {
 template <class Law>
 void for_each_step(const std::string& scheduler, int runs, Law law) {
   for (int i = 0; i < test::law_runs(runs); ++i) {
-    test::RandomRun random =
-        test::random_run(test::law_seed() + static_cast<std::uint64_t>(i), {scheduler, ""});
+    test::RandomRun random = test::random_run(test::law_seed() + static_cast<std::uint64_t>(i),
+                                              {scheduler, "", false});  // steps name requests
     random.setup.replicas = 1;
     random.setup.engine.path = StepPath::step_by_step;
     Watcher watcher;
@@ -102,8 +102,8 @@ BOOST_AUTO_TEST_CASE(vllm_v0_never_mixes_prompts_and_decodes) {
   BOOST_TEST(decodes > 1000);
 }
 
-/// Preemption by swap: nothing is computed twice, nobody enters before all who were swapped are back, they come
-/// back in the order in which they left, and a step in which somebody left brings nobody back.
+/// Preemption by swap: nothing is computed twice, nobody enters before all who were swapped are back, they
+/// come back in the order in which they left, and a step in which somebody left brings nobody back.
 BOOST_AUTO_TEST_CASE(vllm_v0_swaps_first_out_first_in) {
   std::int64_t returned = 0;
   std::vector<std::uint64_t> away;

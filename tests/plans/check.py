@@ -3,10 +3,11 @@
 
 usage: check.py KVCAST [NAME...]      (needs only the standard library; writes Markdown to standard output)
 
-Exits with 1 where the search's winner costs more than the exhaustive one or is further from its limits than its own
+Problems with traces look for them below $KVCAST_DATA/traces. Exits with 1 where the search's winner costs more than the exhaustive one or is further from its limits than its own
 interval explains, or where the search took more than a tenth of the work. Exhaustive runs take minutes.
 """
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -15,8 +16,9 @@ import time
 
 def run(kvcast, scenario, *options):
     start = time.monotonic()
-    done = subprocess.run([kvcast, "plan", str(scenario), "--json", "-", "--progress", "off", *options],
-                          capture_output=True, text=True, check=False)
+    done = subprocess.run([kvcast, "plan", str(scenario.resolve()), "--json", "-", "--progress", "off", *options],
+                          capture_output=True, text=True, check=False,
+                          cwd=pathlib.Path(os.environ["KVCAST_DATA"]) / "traces" if "KVCAST_DATA" in os.environ else None)
     seconds = time.monotonic() - start
     if done.returncode not in (0, 3):
         sys.exit(f"{scenario}: {done.stderr}")
@@ -39,7 +41,7 @@ def closeness(found, true):
 
 
 def main():
-    kvcast = sys.argv[1]
+    kvcast = str(pathlib.Path(sys.argv[1]).resolve())
     names = sys.argv[2:]
     failures = 0
     print("| problem | points | excluded by bounds | winner | USD/h | exhaustive winner | USD/h | agrees | work | search, s | exhaustive, s |")

@@ -14,9 +14,17 @@ namespace kvcast::test {
 StepCost KneeTimer::step(const StepShape& shape) const {
   const std::int64_t context = shape.decode_context + shape.prefill_context;
   const std::int64_t beyond = std::max<std::int64_t>(0, shape.decode_context - knee_);
-  const std::int64_t fine =
-      base_ + per_token_ * shape.tokens + per_context_ * (context + beyond) + shape.prefill_pairs;
-  return {FineDuration{fine}, 3 * context + shape.tokens, 7 * shape.tokens + context};
+  const std::int64_t fine = base_ + per_token_ * shape.tokens + per_context_ * (context + beyond) +
+                            shape.prefill_pairs + per_reach_ * shape.decode_reach;
+  return {FineDuration{fine}, 3 * context + shape.tokens + 5 * shape.decode_reach,
+          7 * shape.tokens + context};
+}
+
+DecodeLine KneeTimer::decode_within(std::int64_t seqs, std::int64_t context, std::int64_t reach) const {
+  DecodeLine line = decode(seqs, context);
+  line.per_reach_token = {FineDuration{per_reach_}, 5, 0};
+  line.reach_max = reach + knee_;  // as if it bent there
+  return line;
 }
 
 DecodeLine KneeTimer::decode(std::int64_t seqs, std::int64_t context) const {
@@ -98,6 +106,35 @@ void random_windows(RandomStream& random, CachedBlocksSettings& layers) {
   if (random.uniform() < 0.5) layers.retention_interval.reset();
 }
 
+/// What a bounded cache keeps: a window of one group or of one beside groups that keep all, a budget, or a
+/// part of the prompt. From a stream of its own.
+void random_bounds(std::uint64_t seed, const std::string& allocator, CachedBlocksSettings& layers,
+                   Reach& reach) {
+  RandomStream random(seed, "laws/bounds");
+  const bool plain = allocator == "paged" || allocator == "contiguous";
+  if (allocator == "quest" || (allocator == "paged" && random.uniform() < 0.3)) {  // layers that read a part
+    reach.cap = random.integer(1, 300);
+    reach.everywhere = random.uniform() < 0.3;
+  }
+  if (plain || allocator == "quest") return;
+  KvGroup& first = layers.groups.front();
+  const std::int64_t tokens = random.integer(1, 250);
+  if (allocator == "snapkv" || allocator == "pyramidkv") {
+    first.prompt_max = reach.prompt = tokens;
+  } else {
+    reach.cap = tokens;
+    reach.in_prompts = allocator == "ring" || allocator == "sinks";
+    first.blocks_max = ceil_div(tokens, first.block_size) + random.integer(0, 1);
+  }
+  reach.everywhere = random.uniform() < 0.7;
+  if (random.uniform() < 0.6) return;
+  for (std::int64_t i = random.integer(1, 3); i > 0; --i) {
+    KvGroup group = first;
+    if (random.uniform() < 0.5) group.blocks_max = group.prompt_max = 0;
+    layers.groups.push_back(group);
+  }
+}
+
 /// Parameters of the schedulers that vLLM's v1 shares nothing with.
 std::string others(RandomStream& random, const std::string& scheduler, std::int64_t max_num_seqs,
                    std::int64_t max_model_len) {
@@ -115,6 +152,45 @@ std::string others(RandomStream& random, const std::string& scheduler, std::int6
                     budget, chunks, policy);
   }
   return yaml;
+}
+
+}  // namespace
+
+std::int64_t answers_of(const Request& request) {
+  return request.details == nullptr ? 1 : std::max(request.details->samples, request.details->beams);
+}
+
+namespace {
+
+/// The free queue, or a policy; from a stream of its own.
+EvictionMaker random_eviction(std::uint64_t seed) {
+  RandomStream random(seed, "laws/eviction");
+  if (random.uniform() < 0.5) return nullptr;
+  return any_of(random, eviction_catalog().entries()).make;
+}
+
+/// In some runs requests ask for several answers, as branches (where that is possible) or as sequences of
+/// their own. From a stream of its own: the rest of a run does not depend on it.
+void random_answers(std::uint64_t seed, bool can_fork, RandomRun& run) {
+  RandomStream random(seed, "laws/answers");
+  if (random.uniform() > 0.35) return;
+  if (can_fork && random.uniform() < 0.8) {
+    ForkOptions forks;
+    forks.copy_time = FineDuration{random.integer(0, 1'000'000) << kFineBits};
+    forks.copy_bytes = random.integer(1, 1000);
+    forks.swap = {.blocks = Blocks{1 << 20},
+                  .block_time = FineDuration{random.integer(0, 1'000'000) << kFineBits},
+                  .block_bytes = random.integer(1, 1000)};
+    forks.beam_fork_rate = any_of<double>(random, {1, 0.3});
+    run.setup.engine.batch.forks = forks;
+  }
+  for (Request& request : run.requests) {
+    if (random.uniform() < 0.5) continue;
+    if (request.details == nullptr) request.details = std::make_unique<RequestDetails>();
+    const auto answers = static_cast<std::int32_t>(random.integer(1, 6));
+    const bool searches = run.setup.engine.batch.forks && random.uniform() < 0.5;
+    (searches ? request.details->beams : request.details->samples) = answers;
+  }
 }
 
 }  // namespace
@@ -158,8 +234,12 @@ RandomRun random_run(std::uint64_t seed, const Choice& choice) {
   layers.caching = allocator == "paged" && random.uniform() < 0.5;
   if (allocator == "paged" && scheduler == "vllm-v1" && random.uniform() < 0.4)
     random_windows(random, layers);
+  Reach reach;
+  random_bounds(seed, allocator, layers, reach);
+  if (layers.caching) layers.eviction = random_eviction(seed);
   engine.allocator = allocator_catalog().find(allocator, "law").make(config, layers);
   engine.batch = vllm_batch_rules(defaults.version);
+  engine.batch.reach = reach;
   engine.batch.asynchronous = scheduler == "vllm-v1" && random.uniform() < 0.5;
   const bool plain = !layers.caching && layers.groups.size() == 1 && layers.groups.front().window == 0;
   if (scheduler == "vllm-v0" && plain && random.uniform() < 0.5) {
@@ -174,8 +254,15 @@ RandomRun random_run(std::uint64_t seed, const Choice& choice) {
   engine.pool = {Blocks{ceil_div(pool_tokens, block_size)}, Tokens{block_size}};
   const bool recomputes = scheduler == "static" || scheduler == "continuous";
   engine.enable_kv_cache = !recomputes || random.uniform() < 0.8;
-  Config cluster = Config::empty("law");
+  Config cluster =
+      Config::from_text(fmt::format("router_max_requests: {}\nrouter_load: {}\nrouter_scrape_ms: {}\n"
+                                    "cache_aware: {{balance_abs_threshold: 2}}\n",
+                                    any_of<std::int64_t>(random, {1, 3, 20}),
+                                    any_of<std::string>(random, {"requests", "prompt-tokens", "kv-cache"}),
+                                    any_of<double>(random, {0.5, 50, 3000})),
+                        "law");
   setup.router = router_catalog().find(router, "law").make(cluster);
+  run.waits_at_router = router == "central-queue";
   setup.replicas = any_of<std::int64_t>(random, {1, 1, 2, 5});
   setup.seed = seed;
   if (random.uniform() < 0.2) setup.sim_time_max = Duration{random.integer(1, 30'000'000'000)};
@@ -183,21 +270,24 @@ RandomRun random_run(std::uint64_t seed, const Choice& choice) {
   setup.slo.tpot_ns = random.integer(1'000'000, 100'000'000);
 
   const std::int64_t base = random.integer(1, 20'000'000) << kFineBits;
-  run.timer =
-      std::make_unique<KneeTimer>(base + random.integer(0, 1 << 20), random.integer(0, 40'000'000'000),
-                                  random.integer(0, 3'000'000'000), random.integer(0, 5000));
+  run.timer = std::make_unique<KneeTimer>(base + random.integer(0, 1 << 20),
+                                          random.integer(0, 40'000'000'000), random.integer(0, 3'000'000'000),
+                                          random.integer(0, 5000), random.integer(0, 1'000'000'000));
   const double rate = any_of<double>(random, {0.5, 5, 40, 400});
   run.requests = random_requests(random, engine.max_model_len, rate, random.integer(1, 300));
+  if (choice.several_answers)
+    random_answers(seed, scheduler == "vllm-v0" && allocator == "paged" && plain, run);
   run.closed_loop = random.uniform() < 0.25;
   run.source = run.closed_loop ? closed_loop_source(run.requests, random.integer(1, 40),
                                                     Duration{random.integer(0, 3) * 100'000'000})
                                : list_source(run.requests);
   run.text = fmt::format(
       "seed {}: {} {} {} {} x{}, block {}, pool {}, max_model_len {}, KV {}, cached {}, groups {}, async {}, "
-      "swap {}, {} requests at {}/s{}\n{}",
+      "swap {}, forks {}, {} requests at {}/s{}\n{}",
       seed, scheduler, allocator, order, router, setup.replicas, block_size, engine.pool.blocks.value,
       engine.max_model_len.value, engine.enable_kv_cache, layers.caching, layers.groups.size(),
-      engine.batch.asynchronous, engine.batch.swap.has_value(), run.requests.size(), rate, run.closed_loop ? ", closed loop" : "", yaml);
+      engine.batch.asynchronous, engine.batch.swap.has_value(), engine.batch.forks.has_value(),
+      run.requests.size(), rate, run.closed_loop ? ", closed loop" : "", yaml);
   return run;
 }
 
@@ -234,6 +324,8 @@ std::string text_of(const RunRecord& r) {
   text +=
       fmt::format("steps {} tokens {} busy {} bytes {} flop {}\n", r.steps.steps, r.steps.scheduled_tokens,
                   text_of(r.steps.busy_fine), text_of(r.steps.hbm_bytes), text_of(r.steps.flop));
+  text += fmt::format("answers {} blocks {} of {} copied {}\n", r.branches.requests, r.branches.blocks,
+                      r.branches.blocks_apart, r.branches.blocks_copied);
   text += fmt::format("timeline {}\n", r.timeline.spacing_ns);
   for (const TimelinePoint& p : r.timeline.points) {
     text += fmt::format("{},{},{},{},{} ", p.running, p.waiting, p.blocks_used, p.tokens_resident,

@@ -16,13 +16,16 @@ namespace kvcast::test {
 /// base + a * tokens + b * context, and from `knee` tokens of decode context on a steeper line.
 class KneeTimer final : public StepTimer {
  public:
-  KneeTimer(std::int64_t base, std::int64_t per_token, std::int64_t per_context, std::int64_t knee)
-      : base_(base), per_token_(per_token), per_context_(per_context), knee_(knee) {}
+  KneeTimer(std::int64_t base, std::int64_t per_token, std::int64_t per_context, std::int64_t knee,
+            std::int64_t per_reach = 0)
+      : base_(base), per_token_(per_token), per_context_(per_context), knee_(knee), per_reach_(per_reach) {}
   [[nodiscard]] StepCost step(const StepShape& shape) const override;
   [[nodiscard]] DecodeLine decode(std::int64_t seqs, std::int64_t context) const override;
+  [[nodiscard]] DecodeLine decode_within(std::int64_t seqs, std::int64_t context,
+                                         std::int64_t reach) const override;
 
  private:
-  std::int64_t base_, per_token_, per_context_, knee_;  // fine units
+  std::int64_t base_, per_token_, per_context_, knee_, per_reach_;  // fine units
 };
 
 struct RandomRun {
@@ -32,12 +35,17 @@ struct RandomRun {
   SourceMaker source;
   std::vector<Request> requests;
   bool closed_loop = false;
+  bool waits_at_router = false;
 };
 
 struct Choice {
   std::string scheduler;  // empty: any
   std::string allocator;
+  bool several_answers = true;  // some runs have requests with n or beam_width above 1
 };
+
+/// How many answers a request asks for (n, beam_width).
+[[nodiscard]] std::int64_t answers_of(const Request& request);
 
 /// Everything follows from the seed.
 [[nodiscard]] RandomRun random_run(std::uint64_t seed, const Choice& choice = {});

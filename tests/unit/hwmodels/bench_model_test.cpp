@@ -257,10 +257,14 @@ BOOST_AUTO_TEST_CASE(other_models_are_refused_with_the_reason) {
   };
   BOOST_TEST(message(small_model(), 1) == "");
   BOOST_TEST(message(small_model(), 2).find("tensor_parallel_size must be 1, not 2") != std::string::npos);
-  // Matrix products of other shapes are taken from the sum over all sites; a norm of another width is not
-  // there.
-  BOOST_TEST(message(small_model(320), 1).find("rms_norm in float32 with width 320") != std::string::npos);
-  BOOST_TEST(message(load_model("mixtral-8x7b"), 1).find("experts") != std::string::npos);
+  // Matrix products of other shapes are taken from the sum over all sites, norms of other widths by their
+  // bytes; attention of other heads is not there.
+  BOOST_TEST(message(small_model(320), 1) == "");
+  ModelSpec heads = small_model();
+  for (LayerSpec& layer : heads.layers) layer.attention.kv_heads = 4;
+  BOOST_TEST(message(heads, 1).find("decode_attention in float32 with heads 4, kv_heads 4, head_size 64") !=
+             std::string::npos);
+  BOOST_TEST(message(load_model("gpt-oss-20b"), 1).find("sliding_window") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

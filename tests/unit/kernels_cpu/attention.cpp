@@ -96,6 +96,20 @@ BOOST_AUTO_TEST_CASE(long_requests) {
   }
 }
 
+// The longest queries of the list, and its head size that no GPU kernel has: here alone, and against double
+// precision.
+BOOST_AUTO_TEST_CASE(prompts_of_2048_tokens) {
+  ProblemShape shape;
+  shape.q_len = {2048, 1};
+  shape.kv_len = {2048, 512};
+  check(shape);
+  shape.head_size = 192;
+  shape.kv_len = {2060, 513};
+  shape.window = 128;
+  shape.sink_tokens = 4;
+  check(shape);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace kvcast::kernels

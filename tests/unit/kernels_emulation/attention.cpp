@@ -185,6 +185,18 @@ BOOST_AUTO_TEST_CASE(long_contexts_and_long_prompts) {
   }
 }
 
+// Prompts of 2,048 tokens; a window keeps the emulated work to seconds. The whole triangle is what the CPU
+// backend's test has.
+BOOST_AUTO_TEST_CASE(prompts_of_2048_tokens) {
+  ProblemShape shape;
+  shape.q_len = {2048};
+  shape.kv_len = {2048};
+  shape.window = 128;
+  check(shape, variant_of(KvType::bf16, 64, Form::prefill), 6, 1, 0);
+  shape.kv_len = {2049};
+  check(shape, variant_of(KvType::bf16, 64, Form::prefill_hopper), 6, 1, 0);
+}
+
 // A moving error is a race: the same bits twice, and whatever the order in which threads take their turns.
 BOOST_AUTO_TEST_CASE(results_do_not_depend_on_the_order_of_threads) {
   for (const Form form : {Form::decode, Form::prefill, Form::prefill_hopper}) {

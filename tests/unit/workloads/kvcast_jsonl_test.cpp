@@ -77,6 +77,19 @@ const std::string kLoop =
     line("d", "\"after\": {\"id\": \"c\"}, \"input_tokens\": 40") +
     line("e", "\"after\": {\"id\": \"a\"}, \"arrival_us\": 100000, \"input_tokens\": 50");
 
+BOOST_AUTO_TEST_CASE(answers_of_a_request) {
+  const std::string head = "\"arrival_us\": 0, \"input_tokens\": 1";
+  const auto requests =
+      read_all("kvcast", line("plain", head) + line("n", head + ", \"n\": 3") +
+                             line("best", head + ", \"n\": 2, \"best_of\": 5") +
+                             line("beams", head + ", \"n\": 2, \"beam_width\": 4") + line("after", head));
+  const std::pair<int, int> expected[] = {{1, 1}, {3, 1}, {5, 1}, {1, 4}, {1, 1}};
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    BOOST_TEST(requests[i].details->samples == expected[i].first);
+    BOOST_TEST(requests[i].details->beams == expected[i].second);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(waiting_requests_arrive_after_the_end_that_they_wait_for) {
   const auto source = test::trace_in_memory("kvcast", kLoop)();
   BOOST_TEST(source->has_feedback());
@@ -116,7 +129,8 @@ BOOST_AUTO_TEST_CASE(writing_twice_changes_nothing) {
   const std::string text =
       "{\"id\": \"a\\\"7\", \"arrival_us\": 1200.5, \"input\": [[\"sys\", 600], [\"u7\", 212]], "
       "\"output_tokens\": 64, \"tenant\": \"x\", "
-      "\"priority\": 3, \"session\": \"s\", \"model\": \"m\", \"slo\": \"i\", \"max_tokens\": 70}\n" +
+      "\"priority\": 3, \"session\": \"s\", \"model\": \"m\", \"slo\": \"i\", \"max_tokens\": 70, "
+      "\"n\": 3}\n" +
       line("b", "\"arrival_us\": 1201, \"input_tokens\": 20") +
       line("c", "\"after\": {\"id\": \"b\", \"think_us\": 0.001}, \"input_tokens\": 30");
   BOOST_TEST(rewritten(kLoop) == rewritten(rewritten(kLoop)));
@@ -159,7 +173,7 @@ BOOST_AUTO_TEST_CASE(constant_memory_for_requests_that_arrive_together) {
 BOOST_AUTO_TEST_CASE(wrong_lines_say_where_and_what) {
   const std::string keys =
       " (known: id, arrival_us, input_tokens, output_tokens, input, priority, tenant, session, after, n, "
-      "beam_width, model, slo, max_tokens";
+      "best_of, beam_width, model, slo, max_tokens";
   const auto message = [](const std::string& text) {
     ExitCode code = ExitCode::fine;
     std::string result = trace_message("kvcast", text, &code);
@@ -184,8 +198,12 @@ BOOST_AUTO_TEST_CASE(wrong_lines_say_where_and_what) {
              "t:1:46: input_tokens: \"0\" is given, a whole number from 1 to 1073741824 is needed");
   BOOST_TEST(message(line("", "\"arrival_us\": 0, \"input_tokens\": 1")) ==
              "t:1:8: id: a text of 1 to 4096 bytes is needed");
-  BOOST_TEST(message(line("a", "\"arrival_us\": 0, \"input_tokens\": 1, \"n\": 4")) ==
-             "t:1:54: n: only 1 is simulated");
+  BOOST_TEST(message(line("a", "\"arrival_us\": 0, \"input_tokens\": 1, \"n\": 0")) ==
+             "t:1:54: n: \"0\" is given, a whole number from 1 to 4096 is needed");
+  BOOST_TEST(message(line("a", "\"arrival_us\": 0, \"input_tokens\": 1, \"n\": 4, \"best_of\": 3")) ==
+             "t:1:1: best_of: it must be at least n");
+  BOOST_TEST(message(line("a", "\"arrival_us\": 0, \"input_tokens\": 1, \"n\": 4, \"beam_width\": 3")) ==
+             "t:1:1: n, best_of: at most beam_width, the answers that a search of that width can return");
   BOOST_TEST(message(line("a", "\"arrival_us\": 0, \"input_tokens\": 1, \"priority\": 1.5")) ==
              "t:1:61: priority: \"1.5\" is given, a whole number from -2147483648 to 2147483647 is needed");
   BOOST_TEST(message(line("a", "\"arrival_us\": 5, \"input_tokens\": 1") +

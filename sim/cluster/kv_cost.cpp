@@ -1,0 +1,47 @@
+// NVIDIA Dynamo's KV router (docs.nvidia.com/dynamo, "KV Router", cost function): the lowest
+// overlap_score_weight * blocks to prefill + blocks of the requests inside. Of equal costs the replica with
+// fewer requests.
+#include "sim/base/config.h"
+#include "sim/cluster/prefix_index.h"
+
+namespace kvcast {
+namespace {
+
+class KvCost final : public Router {
+ public:
+  KvCost(const RouterSetup& setup, double weight) : index_(setup.replicas, setup.pool), weight_(weight) {}
+
+  [[nodiscard]] std::optional<ReplicaId> pick(const Request& request,
+                                              std::span<const ReplicaLoad> loads) override {
+    index_.look_up(request);
+    std::size_t best = 0;
+    for (std::size_t i = 1; i < loads.size(); ++i) {
+      const double cost = cost_of(request, loads[i], i);
+      const double lowest = cost_of(request, loads[best], best);
+      if (cost < lowest || (!(lowest < cost) && loads[i].requests < loads[best].requests)) best = i;
+    }
+    index_.insert(best);
+    return static_cast<ReplicaId>(best);
+  }
+  [[nodiscard]] RouterNeeds needs() const override { return {.requests = true, .prompt_tokens = true}; }
+
+ private:
+  /// In tokens.
+  [[nodiscard]] double cost_of(const Request& request, const ReplicaLoad& load, std::size_t i) const {
+    return weight_ * static_cast<double>(request.input.value - index_.matched(i)) +
+           static_cast<double>(load.prompt_tokens);
+  }
+
+  PrefixIndex index_;
+  double weight_;
+};
+
+}  // namespace
+
+RouterMaker make_kv_cost(Config& cluster) {
+  Config own = cluster.child("kv_cost");
+  const double weight = own.get_real("overlap_score_weight", {0, 1e6}, 1);
+  return [weight](const RouterSetup& setup) { return std::make_unique<KvCost>(setup, weight); };
+}
+
+}  // namespace kvcast

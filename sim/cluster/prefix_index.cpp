@@ -1,0 +1,55 @@
+#include "sim/cluster/prefix_index.h"
+
+#include "sim/cluster/prompt_content.h"
+#include "sim/kv/content_chain.h"
+
+namespace kvcast {
+
+PrefixIndex::PrefixIndex(std::size_t replicas, const PoolSize& pool)
+    : block_size_(pool.block_size.value),
+      blocks_max_(static_cast<std::size_t>(pool.blocks.value)),
+      parts_(replicas),
+      matched_(replicas) {}
+
+void PrefixIndex::look_up(const Request& request) {
+  hashes_.clear();
+  matched_.assign(parts_.size(), 0);
+  Content content = content_of(request);
+  if (content.is_private) return;  // nobody asks for it again
+  ContentChain chain(std::move(content), block_size_);
+  const auto blocks = static_cast<std::size_t>(request.input.value / block_size_);
+  for (std::size_t b = 0; b < blocks; ++b) hashes_.push_back(chain.hash(b));
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    std::size_t n = 0;
+    while (n < blocks && parts_[i].place.contains(hashes_[n])) ++n;
+    matched_[i] = static_cast<std::int64_t>(n);
+  }
+}
+
+void PrefixIndex::insert(std::size_t i) {
+  Part& part = parts_[i];
+  for (std::size_t b = hashes_.size(); b-- > 0;) {
+    const auto [at, is_new] = part.place.try_emplace(hashes_[b]);
+    if (is_new) {
+      part.order.push_front(hashes_[b]);
+      at->second = part.order.begin();
+    } else {
+      part.order.splice(part.order.begin(), part.order, at->second);
+    }
+    if (part.order.size() <= blocks_max_) continue;
+    part.place.erase(part.order.back());
+    part.order.pop_back();
+  }
+}
+
+std::size_t longest_match(const PrefixIndex& index, std::span<const ReplicaLoad> loads) {
+  std::size_t best = 0;
+  for (std::size_t i = 1; i < loads.size(); ++i) {
+    const bool longer = index.matched(i) > index.matched(best);
+    const bool equal = index.matched(i) == index.matched(best);
+    if (longer || (equal && loads[i].requests < loads[best].requests)) best = i;
+  }
+  return best;
+}
+
+}  // namespace kvcast

@@ -1,0 +1,40 @@
+/// The doors between a replica's blocks and what keeps KV elsewhere.
+#pragma once
+
+#include <cstdint>
+
+#include "sim/base/units.h"
+
+namespace kvcast {
+
+class BlockAllocator;
+struct BlockTable;
+
+/// Contract: told of blocks that can be found again, by the key of their content.
+class BlockWatcher {
+ public:
+  virtual ~BlockWatcher() = default;
+  /// Nobody uses the block any more; it stays where it is until its room is needed.
+  virtual void released(std::uint64_t key) = 0;
+  /// The block's room was taken for another; nothing of the content is left.
+  virtual void evicted(std::uint64_t key) = 0;
+};
+
+/// Contract: brings prefixes of waiting sequences in from elsewhere.
+/// - begins() is asked of the head of the queue; only the first call since admission or forget() may begin a
+/// load.
+///   True: the sequence waits for it, apart from the queue; its engine learns of the end.
+/// - usable(): tokens that need no computing, where `found` are in the pool: more where a load has brought
+/// those behind.
+/// - admitted(): the sequence has taken what was loaded.
+class PrefixLoader {
+ public:
+  virtual ~PrefixLoader() = default;
+  [[nodiscard]] virtual bool begins(std::uint32_t seq, BlockAllocator& allocator, BlockTable& table,
+                                    Tokens found, Tokens known) = 0;
+  [[nodiscard]] virtual Tokens usable(std::uint32_t seq, Tokens found) const = 0;
+  virtual void admitted(std::uint32_t seq) = 0;
+  virtual void forget(std::uint32_t seq) = 0;
+};
+
+}  // namespace kvcast
