@@ -85,7 +85,8 @@ void add_kv(TextTable& table, const Forecast& forecast) {
   const DeploymentFacts& facts = forecast.facts;
   if (facts.blocks_total == 0) return;  // no KV pool: nothing to say of it
   table.section("KV Cache", '-', plural(facts.replicas, "replica"));
-  table.line("Bytes per token (per rank):", plain(facts.kv_bytes_per_token));
+  table.line("Bytes per token (per rank):", plain(facts.kv_bytes_per_token),
+             facts.kv_bytes_per_token == 0 ? "no layer keeps every token" : "");
   if (facts.block_size > 1) {
     table.line("Blocks (per replica):", plain(facts.blocks_total),
                fmt::format("of {} tokens", facts.block_size));
