@@ -47,13 +47,13 @@ void add_details(TextTable& table, const Comparison& comparison, const ComparedC
   const ComparedCell& base = comparison.cells[comparison.baseline];
   table.section(" " + cell.label + " ", '=', "against " + base.label);
   std::string text =
-      fmt::format("{:<32}{:>16}{:>16}{:>12}  {}\n", "", "baseline", "this", "change", "90 % interval");
+      fmt::format("{:<32}{:>17}{:>17}{:>14}  {}\n", "", "baseline", "this", "change", "90 % interval");
   for (std::size_t at = 0; at < cell.values.size(); ++at) {
     if (!is_shown(comparison, at)) continue;
     const ComparedMetric& metric = compared_metrics()[at];
     const Difference& difference = cell.differences[at];
     const std::string interval = interval_text(metric, difference, base.values[at]);
-    text += fmt::format("{:<32}{:>16}{:>16}{:>12}  {}", metric.title, value_text(metric, base.values[at]),
+    text += fmt::format("{:<32}{:>17}{:>17}{:>14}  {}", metric.title, value_text(metric, base.values[at]),
                         value_text(metric, cell.values[at]), change_text(metric, difference), interval);
     if (difference.significant) text += " *";
     text.erase(text.find_last_not_of(' ') + 1);

@@ -39,9 +39,9 @@ const ComparedCell& baseline_of(const Comparison& comparison) {
 
 /// Whether a change is worth a word: significant, or exact and there.
 bool differs(const Difference& difference) {
-  if (difference.interval) return difference.significant;
-  return std::abs(difference.relative) >= 0.0005 ||
-         (std::isnan(difference.relative) && difference.absolute != 0);
+  const bool shows = std::abs(difference.relative) >= 0.0005 ||  // as more than 0.0 %
+                     (std::isnan(difference.relative) && difference.absolute != 0);
+  return shows && (!difference.interval || difference.significant);
 }
 
 bool improves(const ComparedMetric& metric, const Difference& difference) {
@@ -136,6 +136,13 @@ std::string cell_sentence(const Comparison& comparison, const ComparedCell& cell
     } else if (cell.differences[at].interval) {
       same.push_back(lower_first(compared_metrics()[at].title));
     }
+  }
+  // A sentence to quote: the table has the rest.
+  constexpr std::size_t kChangesMax = 3;
+  if (changed.size() > kChangesMax) {
+    const std::size_t more = changed.size() - kChangesMax;
+    changed.resize(kChangesMax);
+    changed.push_back(fmt::format("{} more of the headline numbers", more));
   }
   std::string text = fmt::format("{} against {}: {}", cell.label, base.label,
                                  changed.empty() ? "no significant change" : joined(changed));
