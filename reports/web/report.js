@@ -150,7 +150,11 @@
         axis({ label: "time since the first arrival, " + chart.unit, labelSize: 20, labelFont: "12px system-ui,sans-serif", size: 28,
                values: (_, ticks) => ticks.map((v) => (v === null ? "" : String(+v.toPrecision(6)))) }),
         axis({ size: 54, label: data.unit || undefined, labelSize: 18, labelFont: "12px system-ui,sans-serif",
-               values: (_, ticks) => ticks.map((v) => (v === null ? "" : data.percent ? Math.round(100 * v) + " %" : v.toLocaleString("en-US"))) }),
+               values: (_, ticks) => {
+                 const step = ticks.length > 1 ? 100 * (ticks[1] - ticks[0]) : 1;
+                 const digits = Math.abs(step - Math.round(step)) > 1e-6 ? 1 : 0;
+                 return ticks.map((v) => (v === null ? "" : data.percent ? (100 * v).toFixed(digits) + " %" : v.toLocaleString("en-US")));
+               } }),
       ],
       series: [{}].concat(
         data.series.map((series) => ({
