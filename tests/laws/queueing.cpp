@@ -9,7 +9,7 @@
 #include "sim/base/config.h"
 #include "sim/base/rng.h"
 #include "sim/cluster/cluster.h"
-#include "sim/kv/allocators.h"
+#include "tests/support/single_servers.h"
 
 namespace kvcast {
 namespace {
@@ -109,25 +109,6 @@ struct Measured {
   double wait, standard_error;
 };
 
-/// Replicas that serve one sequence at a time.
-ClusterSetup single_servers(std::int64_t replicas, RouterMaker router) {
-  Config engine = Config::from_text("max_num_seqs: 1\nmax_num_batched_tokens: 100000\n", "queueing");
-  ClusterSetup setup;
-  setup.engine.max_model_len = Tokens{100'000};
-  EngineDefaults defaults;
-  defaults.max_model_len = setup.engine.max_model_len;
-  setup.engine.scheduler = make_vllm_v1(engine, defaults);
-  setup.engine.order = make_fcfs(engine);
-  CachedBlocksSettings layers;
-  layers.groups = {KvGroup{}};
-  layers.caching = false;
-  setup.engine.allocator = make_paged(engine, layers);
-  setup.engine.pool = {Blocks{10'000}, Tokens{16}};
-  setup.router = std::move(router);
-  setup.replicas = replicas;
-  return setup;
-}
-
 Measured mean_wait(const ClusterSetup& setup, const StepTimer& timer, double mean_service_ns, double load,
                    std::int64_t count, std::uint64_t seed,
                    const std::function<Lengths(RandomStream&)>& draw) {
@@ -143,8 +124,8 @@ Measured mean_wait(const ClusterSetup& setup, const StepTimer& timer, double mea
 Measured mean_wait(const StepTimer& timer, double mean_service_ns, double load, std::int64_t count,
                    std::uint64_t seed, const std::function<Lengths(RandomStream&)>& draw) {
   Config cluster = Config::empty("queueing");
-  return mean_wait(single_servers(1, make_round_robin(cluster)), timer, mean_service_ns, load, count, seed,
-                   draw);
+  return mean_wait(test::single_servers(1, make_round_robin(cluster)), timer, mean_service_ns, load, count,
+                   seed, draw);
 }
 
 struct Case {

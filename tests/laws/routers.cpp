@@ -8,9 +8,8 @@
 #include "sim/base/config.h"
 #include "sim/base/rng.h"
 #include "sim/cluster/cluster.h"
-#include "sim/kv/allocators.h"
 #include "tests/support/random_runs.h"
-#include "tests/support/sources.h"
+#include "tests/support/single_servers.h"
 
 namespace kvcast {
 namespace {
@@ -49,25 +48,6 @@ class MarkovSource final : public RequestSource {
   std::int64_t made_ = 0;
   double at_ns_ = 0;
 };
-
-/// Replicas that serve one sequence at a time.
-ClusterSetup single_servers(std::int64_t replicas, RouterMaker router) {
-  Config engine = Config::from_text("max_num_seqs: 1\nmax_num_batched_tokens: 100000\n", "routers");
-  ClusterSetup setup;
-  setup.engine.max_model_len = Tokens{100'000};
-  EngineDefaults defaults;
-  defaults.max_model_len = setup.engine.max_model_len;
-  setup.engine.scheduler = make_vllm_v1(engine, defaults);
-  setup.engine.order = make_fcfs(engine);
-  CachedBlocksSettings layers;
-  layers.groups = {KvGroup{}};
-  layers.caching = false;
-  setup.engine.allocator = make_paged(engine, layers);
-  setup.engine.pool = {Blocks{10'000}, Tokens{16}};
-  setup.router = std::move(router);
-  setup.replicas = replicas;
-  return setup;
-}
 
 /// Waits, times inside and, in order of id, when each request was first scheduled.
 class Waits final : public RequestObserver {
@@ -153,7 +133,7 @@ BOOST_AUTO_TEST_CASE(central_queue_waits_as_in_mmk) {
   Config cluster = Config::from_text("router_max_requests: 1\n", "routers");
   for (const int k : {2, 8, 32}) {
     for (const Case& c : cases(500'000)) {
-      const ClusterSetup setup = single_servers(k, make_central_queue(cluster));
+      const ClusterSetup setup = test::single_servers(k, make_central_queue(cluster));
       const double gap = kMeanSteps * kStepNs / (k * c.load);
       Waits waits(c.count);
       RunHooks hooks;
@@ -177,7 +157,7 @@ BOOST_AUTO_TEST_CASE(two_choices_queue_as_their_mean_field) {
   Config cluster = Config::empty("routers");
   constexpr int kReplicas = 500;
   for (const Case& c : cases(1'000'000)) {
-    const ClusterSetup setup = single_servers(kReplicas, make_power_of_two(cluster));
+    const ClusterSetup setup = test::single_servers(kReplicas, make_power_of_two(cluster));
     const double service = kMeanSteps * kStepNs;
     const double gap = service / (kReplicas * c.load);
     Waits waits(c.count);
