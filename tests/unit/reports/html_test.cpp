@@ -1,6 +1,7 @@
 #include <boost/test/unit_test.hpp>
 #include <cctype>
 #include <set>
+#include <sstream>
 
 #include "reports/report.h"
 #include "reports/svg.h"
@@ -144,6 +145,21 @@ BOOST_AUTO_TEST_CASE(every_part_is_there) {
   }
 }
 
+/// Each element that a picture's tag names as its label is there, and says something.
+void check_labels(const std::string& page, const std::string& tag) {
+  const std::string key = "aria-labelledby=\"";
+  const std::size_t begin = tag.find(key) + key.size();
+  std::istringstream ids(tag.substr(begin, tag.find('"', begin) - begin));
+  int named = 0;
+  for (std::string id; ids >> id; ++named) {
+    const std::size_t at = page.find(" id=\"" + id + "\"");
+    BOOST_REQUIRE_MESSAGE(at != std::string::npos, "no element " << id << " for " << tag);
+    const std::size_t text = page.find('>', at) + 1;
+    BOOST_TEST(page[text] != '<', "element " << id << " is empty");
+  }
+  BOOST_TEST(named > 0, tag);
+}
+
 BOOST_AUTO_TEST_CASE(every_picture_has_words) {
   const auto run = synthetic_run(1000);
   const std::string page = to_html(run->forecast);
@@ -154,6 +170,7 @@ BOOST_AUTO_TEST_CASE(every_picture_has_words) {
     const bool labelled = contains(tag, "role=\"img\"") && contains(tag, "aria-labelledby=");
     const bool decoration = contains(tag, "aria-hidden=\"true\"");  // a bar whose number stands beside it
     BOOST_TEST((labelled != decoration), tag);
+    if (labelled) check_labels(page, tag);
     ++pictures;
   }
   BOOST_TEST(pictures > 10U);
