@@ -58,6 +58,41 @@ class Timer final : public BenchTimer {
     return line;
   }
 
+  /// What a product takes for a single row counts as reading its weights, what more rows add as arithmetic;
+  /// attention of decodes as reading KV, of prompts as arithmetic.
+  [[nodiscard]] StepParts parts(const StepShape& shape) const override {
+    const StepCost cost = step(shape);
+    const std::int64_t rows = rows_of(shape);
+    Int128 weights = 0, compute = prefill_time(shape), activations = 0;
+    const auto add = [&](const std::vector<BenchProduct>& products, std::int64_t count) {
+      for (const BenchProduct& product : products) {
+        const Int128 time = product.time(count);
+        const Int128 reading = count > 0 ? std::min(product.time(1), time) : 0;
+        weights += reading;
+        compute += time - reading;
+      }
+    };
+    add(parts_.products, rows);
+    add(parts_.head, shape.sampled);
+    for (const BenchRows& kernel : parts_.rowwise) activations += kernel.time(rows);
+    if (shape.sampled > 0) activations += parts_.sample.sum({1, shape.sampled});
+    const Int128 kv = decode_base(shape) + Int128{context_slope()} * shape.decode_context;
+    const Int128 device = weights + compute + activations + kv;
+    if (device > kTimeMax || host_added_ + std::max<Int128>(device, host_hidden_) > kTimeMax)
+      return StepTimer::parts(shape);
+    StepParts parts;
+    parts.time_of(StepPart::weights) = static_cast<std::int64_t>(weights);
+    parts.time_of(StepPart::compute) = static_cast<std::int64_t>(compute);
+    parts.time_of(StepPart::activations) = static_cast<std::int64_t>(activations);
+    parts.time_of(StepPart::kv) = static_cast<std::int64_t>(kv);
+    parts.time_of(StepPart::host) = cost.time.count() - static_cast<std::int64_t>(device);
+    const std::int64_t kv_bytes =
+        parts_.kv_bytes_per_token * (shape.tokens + shape.prefill_context + shape.decode_context);
+    parts.bytes_of(StepPart::kv) = kv_bytes;
+    parts.bytes_of(StepPart::weights) = cost.hbm_bytes - kv_bytes;
+    return parts;
+  }
+
   /// Errors of different kernels are independent; that of one kernel is the same in all its uses.
   [[nodiscard]] double relative_error(const StepShape& shape) const override {
     double squares = 0, total = 0;

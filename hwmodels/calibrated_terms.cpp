@@ -8,6 +8,7 @@
 #include <set>
 
 #include "hwmodels/kv_dtype.h"
+#include "hwmodels/ring_attention.h"
 #include "sim/base/portable_math.h"
 #include "sim/base/units.h"
 
@@ -32,6 +33,11 @@ using TimeOf = std::function<KernelTime(const TermPoint&)>;
 
 double distance(double a, double b) { return std::abs(portable_log(a / b)); }
 
+/// A round's transfer of a ring, 2^-20 ns.
+double transfer_of(const Op& op, double context) {
+  return static_cast<double>(op.ring.transfer_fixed) + static_cast<double>(op.ring.transfer_row) * context;
+}
+
 /// The datasheet's time of all layers, microseconds.
 double roofline_us(const Op& op, const TermPoint& point) {
   double memory_rows = point.rows, compute_rows = point.rows, side = 0;
@@ -47,6 +53,12 @@ double roofline_us(const Op& op, const TermPoint& point) {
     if (op.window > 0) compute_rows = std::min(compute_rows, tokens * static_cast<double>(op.window));
     side = tokens;
   }
+  if (!op.ways.empty()) {
+    double best = INFINITY;
+    for (const LinkWay& way : op.ways)
+      best = std::min(best, static_cast<double>(way.fixed) + static_cast<double>(way.row) * point.rows);
+    return best / kFinePerUs;
+  }
   double fixed = static_cast<double>(op.memory_fixed);
   if (op.experts > 0) {
     const double missed = 1 - static_cast<double>(op.top_k) / static_cast<double>(op.experts);
@@ -55,7 +67,10 @@ double roofline_us(const Op& op, const TermPoint& point) {
   }
   const double memory =
       fixed + static_cast<double>(op.memory_row) * memory_rows + static_cast<double>(op.memory_side) * side;
-  return std::max(memory, static_cast<double>(op.compute_row) * compute_rows) / kFinePerUs;
+  double compute = static_cast<double>(op.compute_row) * compute_rows;
+  if (op.ring.ranks > 1)
+    compute = ring_time({op.ring.ranks, compute, transfer_of(op, memory_rows)}, op.ring.order);
+  return std::max(memory, compute) / kFinePerUs;
 }
 
 /// A fit with the constants of the wanted kernel in place of its own: forms are physical in them.
@@ -93,7 +108,7 @@ class TermBuilder {
         add_term(op, gemm(op));
         return;
       case OpKind::attention:
-        add_term(op, attention(op));
+        add_term(op, in_ring(op, attention(op)));
         return;
       case OpKind::latent_attention:
         add_term(op, latent_attention(op));
@@ -222,11 +237,22 @@ class TermBuilder {
     const auto local = op.window > 0 ? attention_fit(form, head_dim, window, value_bytes) : full;
     const auto layers = static_cast<double>(op.form.layers);
     const auto heads = static_cast<double>(op.form.heads), kv_heads = static_cast<double>(op.form.kv_heads);
+    const auto parts = static_cast<double>(op.form.context_parts);
     return [=](const TermPoint& point) {
       const bool bounded = window > 0 && point.context + point.cached > window;
-      const double at[] = {point.rows, point.context, heads, kv_heads};
+      const double at[] = {point.rows, std::max(point.context / parts, 1.0), heads, kv_heads};
       const KernelTime one = kernel_time(bounded ? *local : *full, at, true, point.cached);
       return KernelTime{layers * one.us, one.error};
+    };
+  }
+
+  /// A prompt's attention as the calibration has it on one GPU, in a ring of ranks.
+  static TimeOf in_ring(const Op& op, TimeOf alone) {
+    if (op.ring.ranks == 1) return alone;
+    return [op, alone = std::move(alone)](const TermPoint& point) {
+      const KernelTime whole = alone(point);
+      const double transfer = transfer_of(op, point.rows * (point.context + point.cached)) / kFinePerUs;
+      return KernelTime{ring_time({op.ring.ranks, whole.us, transfer}, op.ring.order), whole.error};
     };
   }
 
@@ -252,6 +278,7 @@ class TermBuilder {
 
   /// Whether the model's latent attention is that which the calibration times as a whole module.
   [[nodiscard]] bool times_whole_module() const {
+    if (options_.timer.spread.decode_context_parallel > 1) return false;
     for (const LayerSpec& layer : model_.layers) {
       if (layer.kind != LayerKind::mla) continue;
       const MlaShape& mla = layer.mla;
@@ -310,7 +337,9 @@ class TermBuilder {
 
   TimeOf experts(const Op& op) {
     const std::vector<double> site = {static_cast<double>(op.form.in), static_cast<double>(op.form.out),
-                                      static_cast<double>(op.top_k), static_cast<double>(op.experts), 1};
+                                      static_cast<double>(op.top_k), static_cast<double>(op.experts),
+                                      static_cast<double>(op.form.ranks)};
+    const double skew = op.form.skew;
     const auto layers = static_cast<double>(op.form.layers);
     const KernelFit* best = nullptr;
     double nearest = INFINITY;
@@ -343,17 +372,21 @@ class TermBuilder {
     if (!curve.measured() && !substitute)
       note(fmt::format("the calibration has no experts of {} x {}, {} of {}: carried over from the nearest",
                        op.form.in, op.form.out, op.top_k, op.experts));
-    const double ratio = substitute ? static_cast<double>(op.bytes_fixed) /
+    const double ratio = substitute ? static_cast<double>(op.bytes_fixed * op.form.ranks) /
                                           static_cast<double>(op.form.layers * experts_values(op) * 2)
                                     : 1;
-    return [curve, layers, ratio, substitute](const TermPoint& point) {
-      const KernelTime one = curve.at(point.rows);
+    return [curve, layers, ratio, substitute, skew](const TermPoint& point) {
+      const KernelTime one = curve.at(point.rows * skew);  // as many tokens as the busiest rank has
       return KernelTime{layers * ratio * one.us, substitute ? kFallbackError : one.error};
     };
   }
 
   /// Values of the up product's weights of one expert.
-  static std::int64_t experts_values(const Op& op) { return op.flop_row / op.top_k / 2 / op.form.layers; }
+  static std::int64_t experts_values(const Op& op) {
+    const double of_all =
+        static_cast<double>(op.flop_row) * static_cast<double>(op.form.ranks) / op.form.skew;
+    return std::llround(of_all / static_cast<double>(op.top_k * 2 * op.form.layers));
+  }
 
   [[nodiscard]] const KernelFit* delta_fit(std::string_view part) const {
     for (const KernelFit& fit : kernels_.fits()) {
@@ -386,11 +419,12 @@ class TermBuilder {
   }
 
   TimeOf collective(const Op& op) {
-    const std::string operation = op.name == "all_reduce" ? "all_reduce" : "all_gather";
+    const std::string operation(to_string(op.form.collective));
+    if (op.form.across_nodes) return by_roofline(op, operation + " across nodes");
     std::vector<const KernelFit*> ways;
     for (const KernelFit& fit : kernels_.fits()) {
       if (fit.key.form->name != "collective") continue;
-      if (fit.key.constants[0] != static_cast<double>(options_.timer.tensor_parallel_size)) continue;
+      if (fit.key.constants[0] != static_cast<double>(op.form.ranks)) continue;
       const auto label = [&](const char* key) {
         const auto found = fit.key.labels.find(key);
         return found == fit.key.labels.end() ? std::string() : found->second;
@@ -398,8 +432,7 @@ class TermBuilder {
       const bool wide = label("dtype") == "half" || label("dtype") == "bfloat16";
       if (label("operation") == operation && wide && label("backend") != "vllm_eager") ways.push_back(&fit);
     }
-    if (ways.empty())
-      return by_roofline(op, fmt::format("{} over {} GPUs", operation, options_.timer.tensor_parallel_size));
+    if (ways.empty()) return by_roofline(op, fmt::format("{} over {} GPUs", operation, op.form.ranks));
     const auto layers = static_cast<double>(op.form.layers);
     const auto row_bytes = static_cast<double>(op.form.bytes_row);
     return [ways, layers, row_bytes](const TermPoint& point) {

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <mutex>
 
 #include "hwmodels/calibrated_terms.h"
 #include "hwmodels/log_table.h"
+#include "hwmodels/step_split.h"
 #include "sim/base/units.h"
 
 namespace kvcast {
@@ -26,7 +29,7 @@ std::int64_t saturate(Int128 value) { return value > kCostMax ? kCostMax : stati
 /// Tokens of prompt chunks; steps without any have none, whatever the padding.
 std::int64_t prompt_tokens(const StepShape& shape) {
   if (shape.prefill_pairs <= 0) return 0;
-  return std::max<std::int64_t>(shape.tokens - shape.decode_seqs, 1);
+  return std::max<std::int64_t>(shape.tokens - shape.decode_seqs - shape.verify_tokens, 1);
 }
 
 class TableTimer final : public CalibratedTimer {
@@ -37,14 +40,18 @@ class TableTimer final : public CalibratedTimer {
       : kernels_(std::move(kernels)),
         work_(make_work_counter(model, gpu, options.timer)),
         terms_(std::move(terms)),
+        context_parallel_(options.timer.spread.context_parallel),
         host_added_(fine_us(options.timer.host_overhead_us)),
-        host_hidden_(fine_us(options.host_hidden_us)) {
+        host_hidden_(fine_us(options.host_hidden_us)),
+        make_datasheet_(
+            [model, gpu, timer = options.timer] { return make_roofline_timer(model, gpu, timer); }) {
     tokens_ = row_table(OpRows::tokens, std::max<std::int64_t>(options.tokens_max, kSampledMax));
     if (!options.pads_prompts) mixed_ = tokens_;
     tokens_.pad(options.capture_sizes);
     sampled_ = row_table(OpRows::sampled, kSampledMax);
     states_ = row_table(OpRows::state_updates, kSampledMax);
     latent_ = row_table(OpRows::latent_rows, kLatentMax);
+    fill_spread_tables(options);
     if (has(OpRows::decode_context)) {
       decode_ = GridTable(kSeqsMax, kContextMax, [this](std::int64_t seqs, std::int64_t context) {
         return sum_us(OpRows::decode_context, {static_cast<double>(seqs), static_cast<double>(context), 0});
@@ -70,21 +77,20 @@ class TableTimer final : public CalibratedTimer {
 
   [[nodiscard]] StepCost step(const StepShape& shape) const override {
     StepCost cost = work_->step(shape);
-    Int128 time = fixed_cost(shape);
-    const std::int64_t tokens = prompt_tokens(shape);
-    const bool prompts = tokens > 0 && !prefill_.empty();
-    if (prompts) {
-      const Int128 parts = static_cast<Int128>(shape.prefill_pairs) * kKeyParts / tokens;
-      time += prefill_.at(tokens, saturate(parts));
-    }
-    if (shape.decode_seqs > 0 && !decode_.empty()) {
-      const bool apart = prompts && !mixed_decode_.empty();
-      time += attention_line(apart ? mixed_decode_ : decode_, shape.decode_seqs, shape.decode_context)
-                  .at(shape.decode_context);
-      if (prompts && !apart) time -= shared_;
-    }
-    cost.time = FineDuration{saturate(with_host(time))};
+    cost.time = FineDuration{saturate(with_host(device_time(shape)))};
     return cost;
+  }
+
+  /// The kernels' times by what bounds each on the data sheet; the host is what is left.
+  [[nodiscard]] StepParts parts(const StepShape& shape) const override {
+    std::call_once(datasheet_made_, [this] { datasheet_ = make_datasheet_(); });
+    const StepCost cost = step(shape);
+    const std::int64_t device = std::min(saturate(device_time(shape)), cost.time.count());
+    std::vector<NamedTime> kernels;
+    for (const OperatorTime& part : operators(shape)) kernels.push_back({part.name, fine_us(part.us)});
+    StepParts parts = split_device_time(*datasheet_, shape, kernels, device);
+    parts.time_of(StepPart::host) += cost.time.count() - device;
+    return parts;
   }
 
   [[nodiscard]] DecodeLine decode(std::int64_t seqs, std::int64_t context) const override {
@@ -140,6 +146,26 @@ class TableTimer final : public CalibratedTimer {
     DecodeLine work;
     Int128 fixed = 0;
   };
+
+  /// What the device takes, before the host.
+  [[nodiscard]] Int128 device_time(const StepShape& shape) const {
+    Int128 time = fixed_cost(shape);
+    const std::int64_t tokens = prompt_tokens(shape);
+    const bool prompts = tokens > 0 && !prefill_.empty();
+    if (prompts) {
+      const Int128 parts = static_cast<Int128>(shape.prefill_pairs) * kKeyParts / tokens;
+      time += prefill_.at(tokens, saturate(parts));
+    }
+    if (shape.decode_seqs > 0 && !decode_.empty()) {
+      const bool apart = prompts && !mixed_decode_.empty();
+      const Int128 attention =
+          attention_line(apart ? mixed_decode_ : decode_, shape.decode_seqs, shape.decode_context)
+              .at(shape.decode_context);
+      time += shape.verify_tokens > 0 ? std::max(attention, verification(shape)) : attention;
+      if (prompts && !apart) time -= shared_;
+    }
+    return time;
+  }
 
   /// The line of a decode step whose bytes and FLOP are known.
   [[nodiscard]] DecodeLine decode_on(DecodeLine line, std::int64_t seqs, std::int64_t context) const {
@@ -200,7 +226,27 @@ class TableTimer final : public CalibratedTimer {
             }};
   }
 
-  [[nodiscard]] static KernelTime term_time(const KernelTerm& term, const StepShape& shape) {
+  /// What only models spread over groups of ranks have.
+  void fill_spread_tables(const CalibratedOptions& options) {
+    const std::int64_t groups = options.timer.spread.data_parallel * context_parallel_;
+    group_ =
+        row_table(OpRows::group_tokens, groups * std::max<std::int64_t>(options.tokens_max, kSampledMax));
+    decoding_ = row_table(OpRows::decode_seqs, kSampledMax);
+    cached_ = row_table(OpRows::cached_context, kContextMax);
+    spread_ = context_parallel_ > 1 || !group_.empty() || !decoding_.empty() || !cached_.empty();
+  }
+
+  /// Tokens of one context-parallel rank: its part of the prompts', and every decoding sequence's.
+  [[nodiscard]] std::int64_t rank_tokens(const StepShape& shape) const {
+    if (context_parallel_ == 1) return shape.tokens;
+    return shape.decode_seqs +
+           ceil_div(std::max<std::int64_t>(shape.tokens - shape.decode_seqs, 0), context_parallel_);
+  }
+  [[nodiscard]] static std::int64_t cached_tokens(const StepShape& shape) {
+    return std::max<std::int64_t>(shape.prefill_context - (shape.tokens - shape.decode_seqs), 0);
+  }
+
+  [[nodiscard]] KernelTime term_time(const KernelTerm& term, const StepShape& shape) const {
     const auto rows_time = [&](std::int64_t rows) {
       return rows > 0 ? term.time({static_cast<double>(rows), 0, 0}) : KernelTime{};
     };
@@ -208,13 +254,19 @@ class TableTimer final : public CalibratedTimer {
       case OpRows::fixed:
         return term.time({1, 0, 0});
       case OpRows::tokens:
-        return rows_time(shape.tokens);
+        return rows_time(rank_tokens(shape));
       case OpRows::sampled:
         return rows_time(shape.sampled);
       case OpRows::state_updates:
-        return rows_time(shape.decode_seqs + shape.prefill_seqs);
+        return rows_time(shape.decode_seqs + shape.verify_tokens + shape.prefill_seqs);
       case OpRows::latent_rows:
-        return rows_time(shape.decode_seqs + shape.prefill_context);
+        return rows_time(shape.decode_seqs + shape.verify_tokens + shape.prefill_context);
+      case OpRows::group_tokens:
+        return rows_time(std::max(shape.group_tokens, shape.tokens));
+      case OpRows::decode_seqs:
+        return rows_time(shape.decode_seqs);
+      case OpRows::cached_context:
+        return rows_time(cached_tokens(shape));
       case OpRows::decode_context: {
         if (shape.decode_seqs <= 0) return {};
         const auto seqs = static_cast<double>(shape.decode_seqs);
@@ -232,14 +284,29 @@ class TableTimer final : public CalibratedTimer {
 
   /// All but attention.
   [[nodiscard]] Int128 fixed_cost(const StepShape& shape) const {
-    std::int64_t rows = tokens_.at(shape.tokens);
+    const std::int64_t tokens = rank_tokens(shape);
+    std::int64_t rows = tokens_.at(tokens);
     if (!mixed_.empty() && prompt_tokens(shape) > 0) {
       // At least the padded decode step that it would be without its prompts, so that gaining one never
       // helps.
-      rows = std::max(mixed_.at(shape.tokens), tokens_.at(shape.decode_seqs));
+      rows = std::max(mixed_.at(tokens), tokens_.at(shape.decode_seqs));
     }
-    return Int128{rows} + sampled_.at(shape.sampled) + states_.at(shape.decode_seqs + shape.prefill_seqs) +
-           latent_.at(shape.decode_seqs + shape.prefill_context);
+    if (spread_) {
+      rows += group_.at(std::max(shape.group_tokens, shape.tokens)) + decoding_.at(shape.decode_seqs) +
+              cached_.at(cached_tokens(shape));
+    }
+    return Int128{rows} + sampled_.at(shape.sampled) +
+           states_.at(shape.decode_seqs + shape.verify_tokens + shape.prefill_seqs) +
+           latent_.at(shape.decode_seqs + shape.verify_tokens + shape.prefill_context);
+  }
+
+  /// Drafts are verified by several queries over one context: the KV is read as for a decode, and the
+  /// arithmetic is that of as many query-key pairs of a prompt.
+  [[nodiscard]] Int128 verification(const StepShape& shape) const {
+    if (prefill_.empty()) return 0;
+    const std::int64_t queries = shape.decode_seqs + shape.verify_tokens;
+    const Int128 pairs = static_cast<Int128>(shape.decode_context) + shape.verify_pairs;
+    return prefill_.at(queries, saturate(pairs * kKeyParts / queries));
   }
 
   [[nodiscard]] Int128 with_host(Int128 gpu) const {
@@ -283,6 +350,9 @@ class TableTimer final : public CalibratedTimer {
   std::shared_ptr<const KernelModel> kernels_;
   std::unique_ptr<StepTimer> work_;
   KernelTerms terms_;
+  std::int64_t context_parallel_ = 1;
+  bool spread_ = false;  // any of the next three has something
+  RowTable group_, decoding_, cached_;
   RowTable tokens_, sampled_, states_, latent_;
   RowTable mixed_;  // tokens_ without padding, where steps with prompts are not padded; else empty
   GridTable decode_, prefill_;          // by (sequences, mean context); by (tokens, keys of a query)
@@ -290,6 +360,10 @@ class TableTimer final : public CalibratedTimer {
   std::vector<DecodeRow> decode_rows_;  // by sequences; empty: the model has windows
   std::int64_t shared_ = 0;
   std::int64_t host_added_, host_hidden_;
+  // For parts() alone: what bounds each operator.
+  std::function<std::unique_ptr<RooflineTimer>()> make_datasheet_;
+  mutable std::once_flag datasheet_made_;
+  mutable std::unique_ptr<RooflineTimer> datasheet_;
 };
 
 }  // namespace

@@ -25,7 +25,7 @@ std::vector<std::string> dtype_names() { return {std::begin(kDtypes), std::end(k
 
 void read_tflops(Config& config, GpuSpec& gpu) {
   Config rates = config.child("tflops");
-  for (const std::string& dtype : rates.keys()) {
+  for (const std::string& dtype : rates.names()) {
     if (std::find(std::begin(kDtypes), std::end(kDtypes), dtype) == std::end(kDtypes)) {
       rates.fail(dtype, "unknown dtype" + known_names(dtype, dtype_names()));
     }

@@ -263,32 +263,44 @@ KernelFit fit_class(const KernelKey& key, const Rows& train) {
 /// Errors by decade under one name.
 class Report {
  public:
-  void add(const std::string& kernel, const KernelSample& row, double error) {
+  explicit Report(bool keep_rows) : keep_rows_(keep_rows) {}
+
+  void add(const std::string& kernel, const KernelSample& row, double forecast_us, bool held_out) {
     if (groups_.count(kernel) == 0) order_.push_back(kernel);
-    groups_[kernel][decade_of(row.us)].push_back(error);
+    Errors& errors = groups_[kernel][decade_of(row.us)];
+    (held_out ? errors.held_out : errors.seen).push_back(std::abs(std::log(forecast_us / row.us)));
+    if (keep_rows_) rows_.push_back({kernel, row.us, forecast_us, held_out});
   }
 
   [[nodiscard]] std::vector<HoldoutLine> lines() const {
     std::vector<HoldoutLine> result;
     for (const std::string& kernel : order_) {
-      std::vector<double> all;
+      Errors all;
       for (const auto& [decade, errors] : groups_.at(kernel)) {
-        result.push_back({kernel, decade, summarise(errors)});
-        all.insert(all.end(), errors.begin(), errors.end());
+        result.push_back({kernel, decade, summarise(errors.held_out), summarise(errors.seen)});
+        all.held_out.insert(all.held_out.end(), errors.held_out.begin(), errors.held_out.end());
+        all.seen.insert(all.seen.end(), errors.seen.begin(), errors.seen.end());
       }
-      result.push_back({kernel, HoldoutLine::kAllDecades, summarise(std::move(all))});
+      result.push_back({kernel, HoldoutLine::kAllDecades, summarise(std::move(all.held_out)),
+                        summarise(std::move(all.seen))});
     }
     return result;
   }
+  [[nodiscard]] std::vector<JudgedRow> take_rows() { return std::move(rows_); }
 
  private:
+  struct Errors {
+    std::vector<double> held_out, seen;
+  };
+  bool keep_rows_;
   std::vector<std::string> order_;
-  std::map<std::string, std::map<int, std::vector<double>>> groups_;
+  std::map<std::string, std::map<int, Errors>> groups_;
+  std::vector<JudgedRow> rows_;
 };
 
 /// |log(forecast / measured)| of each row.
 std::vector<double> errors_of(const KernelFit& fit, const Rows& rows, const std::string& kernel,
-                              Report& report) {
+                              bool held_out, Report& report) {
   const std::size_t dims = fit.key.form->coordinates.size();
   std::vector<double> errors;
   for (const auto& [at, site_rows] : by_site(rows, fit.curves.knots.empty() ? 1 : dims)) {
@@ -297,7 +309,7 @@ std::vector<double> errors_of(const KernelFit& fit, const Rows& rows, const std:
       const double us = fit.curves.knots.empty() ? kernel_time(fit, {row->at.data(), dims}, false).us
                                                  : curve.at(row->at[0]).us;
       errors.push_back(std::abs(std::log(us / row->us)));
-      report.add(kernel, *row, errors.back());
+      report.add(kernel, *row, us, held_out);
     }
   }
   return errors;
@@ -326,19 +338,21 @@ std::vector<double> whole_sites(const KernelSamples& samples, const Rows& train,
   }
   if (rest.empty()) return {};
   const KernelFit fit = fit_class(samples.key, rest);
-  return errors_of(fit, judged, report_name(samples.key) + ", whole sites", report);
+  return errors_of(fit, judged, report_name(samples.key) + ", whole sites", true, report);
 }
 
 }  // namespace
 
 KernelFits fit_kernels(const std::vector<KernelSamples>& samples, const HoldoutOptions& options) {
   KernelFits result;
-  Report report;
+  Report report(options.judge_seen);
   for (const KernelSamples& kernel : samples) {
     const Split split = split_rows(kernel, options);
     FittedKernel fitted;
     fitted.fit = fit_class(kernel.key, split.train);
-    const std::vector<double> errors = errors_of(fitted.fit, split.test, report_name(kernel.key), report);
+    const std::vector<double> errors =
+        errors_of(fitted.fit, split.test, report_name(kernel.key), true, report);
+    if (options.judge_seen) (void)errors_of(fitted.fit, split.train, report_name(kernel.key), false, report);
     fitted.holdout = summarise(errors);
     fitted.fit.error_near = errors.empty() ? fitted.fit.error_far : standard_error(errors);
     if (!fitted.fit.curves.knots.empty())
@@ -346,6 +360,7 @@ KernelFits fit_kernels(const std::vector<KernelSamples>& samples, const HoldoutO
     result.kernels.push_back(std::move(fitted));
   }
   result.report = report.lines();
+  result.rows = report.take_rows();
   return result;
 }
 

@@ -21,6 +21,7 @@ struct HoldoutLine {
   std::string kernel;  // "gemm", "gemm, whole sites", ...
   int decade = 0;      // of microseconds: 1 is 10 to 100 us; kAllDecades: all
   HoldoutError error;
+  HoldoutError seen;  // of the rows that the fit was made of, where HoldoutOptions::judge_seen
 
   static constexpr int kAllDecades = -100;
 };
@@ -30,14 +31,24 @@ struct FittedKernel {
   HoldoutError holdout;
 };
 
+/// One row beside its forecast.
+struct JudgedRow {
+  std::string kernel;  // as HoldoutLine has it
+  double us = 0;       // measured
+  double forecast_us = 0;
+  bool held_out = false;
+};
+
 struct KernelFits {
   std::vector<FittedKernel> kernels;  // in the order of the tables
   std::vector<HoldoutLine> report;
+  std::vector<JudgedRow> rows;  // where HoldoutOptions::judge_seen
 };
 
 struct HoldoutOptions {
   std::uint64_t seed = 1;
-  double share = 0.15;  // of the rows of each class and decade of time
+  double share = 0.15;      // of the rows of each class and decade of time
+  bool judge_seen = false;  // also say how well the fit gives the rows that it was made of
 };
 
 /// Fits every class to the rows that are not held out. The rows held out are drawn by class and decade of

@@ -151,7 +151,12 @@ std::vector<KvEntry> collect_entries(const ModelSpec& model, const KvOptions& op
   std::int64_t index = 0;
   for (const LayerSpec& layer : model.layers)
     add_entries(model, layer, index++, options, dtype, block_size, entries);
-  if (options.spec_method == "eagle") {
+  if (options.spec_method == "draft_model" && options.draft_model) {
+    KvOptions draft = options;
+    draft.tensor_parallel = options.draft_tensor_parallel;
+    for (const LayerSpec& layer : options.draft_model->layers)
+      add_entries(*options.draft_model, layer, index++, draft, dtype, block_size, entries);
+  } else if (options.spec_method == "eagle" || options.spec_method == "eagle3") {
     LayerSpec draft = model.layers.front();
     if (is_attention(draft.kind)) draft.kind = LayerKind::full_attention;
     add_entries(model, draft, index, options, dtype, block_size, entries);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,9 @@ struct KvOptions {
   bool prefix_caching = true;      // recurrent states are kept per block ("align"), else once ("none")
   std::int64_t max_model_len = 0;  // without prefix caching, one recurrent block spans it
   std::string state_dtype;         // mamba_ssm_cache_dtype; empty: the model's
-  std::string spec_method;         // drafting: "mtp" and "eagle" add layers
+  std::string spec_method;         // drafting: all but "ngram" and "medusa" add layers
+  std::shared_ptr<const ModelSpec> draft_model;  // whose layers "draft_model" adds
+  std::int64_t draft_tensor_parallel = 1;
   std::int64_t speculative_tokens = 0;
   bool state_checkpoints = true;  // recurrent layers that can export a prefill checkpoint hold one block more
   std::int64_t in_flight_tokens =

@@ -1,5 +1,7 @@
 #include "hwmodels/memory_report.h"
 
+#include "hwmodels/speculation.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -23,7 +25,7 @@ KvOptions kv_options(const ModelSpec& model, const MemoryOptions& options, const
   KvOptions kv;
   kv.tensor_parallel = options.tensor_parallel_size;
   kv.pipeline_parallel = options.pipeline_parallel_size;
-  kv.context_parallel = options.decode_context_parallel_size;
+  kv.context_parallel = options.decode_context_parallel_size * options.context_parallel_size;
   kv.dtype = options.kv_cache_dtype;
   kv.block_size = options.block_size;
   kv.default_block_size = options.profile.block_size;
@@ -38,6 +40,8 @@ KvOptions kv_options(const ModelSpec& model, const MemoryOptions& options, const
   kv.state_dtype = options.mamba_ssm_cache_dtype;
   kv.spec_method = options.spec_method;
   kv.speculative_tokens = options.num_speculative_tokens;
+  kv.draft_model = options.draft_model;
+  kv.draft_tensor_parallel = options.draft_tensor_parallel_size;
   // A window may hold what the batches in flight bring; n-gram drafting runs one batch at a time.
   const bool async =
       options.async_scheduling.value_or(options.profile.async_scheduling) && options.spec_method != "ngram";
@@ -120,6 +124,27 @@ std::string moe_backend(const GpuSpec& gpu, const MemoryOptions& options) {
   return gpu.compute_capability < kHopper ? "marlin" : options.profile.mxfp4_backend;
 }
 
+/// Bytes of a drafter's own weights on one rank.
+std::int64_t drafter_bytes(const ModelSpec& model, const WeightSplit& split, const MemoryOptions& options) {
+  const std::string& method = options.spec_method;
+  if (method == "medusa") return medusa_bytes(model, options.num_speculative_tokens, split.tensor_parallel);
+  if (method == "draft_model" && options.draft_model) {
+    const StageWeights weights =
+        count_weights(*options.draft_model, {options.draft_tensor_parallel_size, 1, false, ""}, 0);
+    return weights.parts.total() + weights.buffer_bytes + weights.mla_absorbed_bytes;
+  }
+  if (method != "mtp" && method != "eagle" && method != "eagle3") return 0;
+  const DraftWeights draft = count_draft_weights(model, split, method == "mtp" ? method : "eagle");
+  std::int64_t bytes = draft.parts.total() - draft.shareable_bytes + draft.mla_absorbed_bytes;
+  if (method == "eagle3") bytes += eagle3_bytes(model);
+  return bytes;
+}
+
+WeightSplit weight_split(const GpuSpec& gpu, const MemoryOptions& options) {
+  return {options.tensor_parallel_size, options.pipeline_parallel_size, options.enable_expert_parallel,
+          moe_backend(gpu, options), options.data_parallel_size * options.context_parallel_size};
+}
+
 WeightsReport fill_weights(const ModelSpec& model, const GpuSpec& gpu, const MemoryOptions& options) {
   WeightsReport report;
   report.refused = model.weights_refused;
@@ -127,8 +152,7 @@ WeightsReport fill_weights(const ModelSpec& model, const GpuSpec& gpu, const Mem
   const ParameterCount parameters = count_parameters(model);
   report.parameters = parameters.total;
   report.parameters_active = parameters.active;
-  const WeightSplit split{options.tensor_parallel_size, options.pipeline_parallel_size,
-                          options.enable_expert_parallel, moe_backend(gpu, options)};
+  const WeightSplit split = weight_split(gpu, options);
   for (std::int64_t stage = 0; stage < split.pipeline_parallel; ++stage) {
     const StageWeights weights = count_weights(model, split, stage);
     if (weights.parts.total() <= report.bytes_per_rank) continue;
@@ -136,10 +160,7 @@ WeightsReport fill_weights(const ModelSpec& model, const GpuSpec& gpu, const Mem
     report.buffer_bytes = weights.buffer_bytes;
     report.mla_absorbed_bytes = weights.mla_absorbed_bytes;
   }
-  if (options.spec_method == "mtp" || options.spec_method == "eagle") {
-    const DraftWeights draft = count_draft_weights(model, split, options.spec_method);
-    report.draft_bytes = draft.parts.total() - draft.shareable_bytes + draft.mla_absorbed_bytes;
-  }
+  report.draft_bytes = drafter_bytes(model, split, options);
   report.loaded_bytes =
       report.bytes_per_rank + report.buffer_bytes + report.mla_absorbed_bytes + report.draft_bytes;
   return report;
@@ -161,9 +182,9 @@ MemoryReport resolve(const ModelSpec& model, const MemoryOptions& options) {
                                                                      : options.profile.max_num_batched_tokens;
   report.gpu_memory_utilization = options.gpu_memory_utilization > 0 ? options.gpu_memory_utilization
                                                                      : options.profile.gpu_memory_utilization;
-  check_split(
-      model,
-      {options.tensor_parallel_size, options.pipeline_parallel_size, options.enable_expert_parallel, {}});
+  check_split(model,
+              {options.tensor_parallel_size, options.pipeline_parallel_size, options.enable_expert_parallel,
+               "", options.data_parallel_size * options.context_parallel_size});
   check_context_parallel(model, options);
   return report;
 }
@@ -304,6 +325,28 @@ MemoryReport memory_report(const ModelSpec& model, const GpuSpec& gpu, const Mem
     add_warnings(options, report);
   }
   return report;
+}
+
+std::vector<StageReport> stage_reports(const ModelSpec& model, const GpuSpec& gpu,
+                                       const MemoryOptions& options) {
+  const WeightSplit split = weight_split(gpu, options);
+  std::vector<StageReport> stages;
+  for (std::int64_t stage = 0; stage < split.pipeline_parallel; ++stage) {
+    const StageWeights weights = count_weights(model, split, stage);
+    const auto [first, last] = stage_layers(model, split.pipeline_parallel, stage);
+    StageReport report;
+    report.first_layer = static_cast<std::int64_t>(first);
+    report.layers = static_cast<std::int64_t>(last - first);
+    report.weight_bytes = weights.parts.total() + weights.buffer_bytes + weights.mla_absorbed_bytes;
+    for (std::size_t i = first; i < last; ++i) {
+      const LayerSpec& layer = model.layers[i];
+      if (layer.kind != LayerKind::full_attention && layer.kind != LayerKind::mla) continue;
+      report.kv_bytes_per_token +=
+          layer_bytes_per_token(layer, split.tensor_parallel, options.kv_cache_dtype, model.dtype_bytes);
+    }
+    stages.push_back(report);
+  }
+  return stages;
 }
 
 }  // namespace kvcast

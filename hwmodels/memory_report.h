@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,6 +35,8 @@ struct MemoryOptions {
   std::int64_t tensor_parallel_size = 1;
   std::int64_t pipeline_parallel_size = 1;
   std::int64_t decode_context_parallel_size = 1;
+  std::int64_t context_parallel_size = 1;  // ranks that share a prompt's tokens and everybody's cache
+  std::int64_t data_parallel_size = 1;     // ranks with a cache of their own that share the experts
   bool enable_expert_parallel = false;
   KvDtype kv_cache_dtype = KvDtype::model;
   std::string dtype;               // of the weights; empty: the model's
@@ -49,8 +52,10 @@ struct MemoryOptions {
                                                // max_num_batched_tokens either way
   bool disable_hybrid_kv_cache_manager = false;
   std::string mamba_ssm_cache_dtype;  // "float32", "bfloat16", "float16"; empty: from the model
-  std::string spec_method;            // "", "mtp", "ngram", "eagle"
+  std::string spec_method;            // "", or a to_string(DraftMethod)
   std::int64_t num_speculative_tokens = 0;
+  std::shared_ptr<const ModelSpec> draft_model;  // of the method draft_model
+  std::int64_t draft_tensor_parallel_size = 1;
   std::string moe_backend;                         // "", "triton", "marlin": how MXFP4 experts are padded
   std::optional<std::int64_t> available_kv_bytes;  // per rank: skips the budget
   std::optional<std::int64_t> num_gpu_blocks_override;  // null block counted
@@ -126,6 +131,18 @@ struct MemoryReport {
 /// supported, ...)
 [[nodiscard]] MemoryReport memory_report(const ModelSpec& model, const GpuSpec& gpu,
                                          const MemoryOptions& options);
+
+/// One stage of a pipeline, on one of its ranks.
+struct StageReport {
+  std::int64_t first_layer = 0, layers = 0;
+  std::int64_t weight_bytes = 0;        // parameters and buffers, absorbed copies too
+  std::int64_t kv_bytes_per_token = 0;  // of layers whose cache grows with the context, on all ranks that share
+                                        // one; before rounding up to blocks
+};
+
+/// All stages, in order. \throws InputError as above, and where the weights cannot be counted
+[[nodiscard]] std::vector<StageReport> stage_reports(const ModelSpec& model, const GpuSpec& gpu,
+                                                     const MemoryOptions& options);
 
 /// The pool's groups and what each layer stores, as memory_report() sizes them; in the model's own dtype.
 /// \throws InputError as above

@@ -197,7 +197,7 @@ std::string quality_note(RetentionForm form) {
   const std::string lead =
       "kvcast forecasts memory and time of " + names(form) + ", not the quality of answers. Known: ";
   const std::string elsewhere =
-      "; other tasks lose more: arithmetic reasoning 17 to 43 % with compressed caches (Liu et al. 2025, "
+      "; other tasks lose more: arithmetic reasoning 17 to 43 % with much compressed caches (Liu et al. 2025, "
       "arXiv 2502.01941)";
   switch (form) {
     case RetentionForm::all:
@@ -213,7 +213,7 @@ std::string quality_note(RetentionForm form) {
              "perplexity stays where a sliding window with recomputation has it (Llama-2-13B: 5.40 with 4 + "
              "1020 tokens), "
              "but nothing outside sinks and window can be recalled (Xiao et al. 2023, arXiv 2309.17453, "
-             "table 1 and sec. 6)";
+             "table 1 and appendix A)";
     case RetentionForm::h2o:
       return lead +
              "on par with the full cache down to a budget of about 20 % of the tokens on the tasks of Zhang "

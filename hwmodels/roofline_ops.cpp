@@ -1,8 +1,11 @@
 #include "hwmodels/roofline_ops.h"
 
 #include <cmath>
+#include <iterator>
 
+#include "hwmodels/expert_load.h"
 #include "hwmodels/kv_layout.h"
+#include "hwmodels/ring_attention.h"
 #include "hwmodels/weights.h"
 #include "sim/base/error.h"
 #include "sim/base/units.h"
@@ -19,16 +22,28 @@ class OpBuilder {
       : model_(model),
         gpu_(gpu),
         options_(options),
+        spread_(options.spread),
         tp_(options.tensor_parallel_size),
-        bytes_(model.dtype_bytes) {}
+        bytes_(model.dtype_bytes) {
+    if (tp_ * spread_.data_parallel * spread_.context_parallel > 1)
+      node_ = spread_.node ? *spread_.node : default_node(gpu);
+  }
 
   std::vector<Op> build() {
     add_host();
-    add_embedding();
-    std::int64_t index = 0;
-    for (const LayerSpec& layer : model_.layers) add_layer(layer, index++);
-    add_elementwise("norms", 4 * model_.final_vectors * model_.hidden_size * bytes_);
-    add_head();
+    if (spread_.slice.embeds) add_embedding();
+    const std::size_t end = std::min(spread_.slice.last, model_.layers.size());
+    for (std::size_t i = spread_.slice.first; i < end; ++i)
+      add_layer(model_.layers[i], static_cast<std::int64_t>(i));
+    if (spread_.slice.samples) {
+      add_elementwise("norms", 4 * model_.final_vectors * model_.hidden_size * bytes_);
+      add_head();
+    }
+    if (spread_.ops != OpChoice::all) {
+      std::erase_if(ops_, [&](const Op& op) {
+        return (op.form.kind == OpKind::collective) != (spread_.ops == OpChoice::communicating);
+      });
+    }
     return std::move(ops_);
   }
 
@@ -57,7 +72,7 @@ class OpBuilder {
                         unit.bytes_fixed == op.bytes_fixed && unit.bytes_row == op.bytes_row &&
                         unit.bytes_side == op.bytes_side && unit.flop_row == op.flop_row &&
                         unit.flop_per_s == op.flop_per_s && unit.memory_fixed == op.memory_fixed &&
-                        unit.memory_row == op.memory_row && unit.form == op.form;
+                        unit.memory_row == op.memory_row && unit.ways == op.ways && unit.form == op.form;
       if (!same) continue;
       Op& sum = ops_[i];
       ++sum.form.layers;
@@ -69,6 +84,12 @@ class OpBuilder {
       sum.bytes_row += op.bytes_row;
       sum.bytes_side += op.bytes_side;
       sum.flop_row += op.flop_row;
+      for (std::size_t k = 0; k < op.ways.size(); ++k) {
+        sum.ways[k].fixed += op.ways[k].fixed;
+        sum.ways[k].row += op.ways[k].row;
+      }
+      sum.ring.transfer_fixed += op.ring.transfer_fixed;
+      sum.ring.transfer_row += op.ring.transfer_row;
       return;
     }
     units_.push_back(op);
@@ -89,9 +110,10 @@ class OpBuilder {
 
   /// \param kernels that it takes in one layer
   void add_elementwise(const char* name, std::int64_t bytes_per_token, std::int64_t kernels = 1,
-                       OpForm form = {}) {
+                       OpForm form = {}, OpRows rows = OpRows::tokens) {
     Op op;
     op.name = name;
+    op.rows = rows;
     op.form = form;
     op.form.kernels = kernels;
     op.bytes_row = bytes_per_token;
@@ -134,22 +156,30 @@ class OpBuilder {
     add(std::move(op), plain_dtype());
   }
 
-  /// All-reduce of one hidden state per token over the ranks, by a ring: 2(t-1) hops, 2(t-1)/t of the bytes
-  /// over a GPU's link. Two GPUs swap theirs at once (vLLM's one-shot kernel): one hop.
-  void add_all_reduce() {
-    if (tp_ == 1) return;
+  /// A collective of `bytes_row` for each row, by the fastest of the ways that the group's link has.
+  void add_collective(const char* name, CollectiveOp collective, const RankGroup& group, OpRows rows,
+                      double bytes_row) {
+    if (group.size == 1 || bytes_row <= 0) return;
+    const GroupLink link = group_link(*node_, gpu_, group);
     Op op;
-    op.name = "all_reduce";
+    op.name = name;
+    op.rows = rows;
     op.memory_bound = OpBound::link;
     op.form.kind = OpKind::collective;
-    op.form.bytes_row = model_.hidden_size * bytes_;
-    const auto ranks = static_cast<double>(tp_);
-    const double hops = tp_ == 2 ? 1 : 2 * (ranks - 1);
-    op.memory_fixed = fine(hops * gpu_.link_latency_us * 1e-6);
-    op.memory_row = fine(2 * (ranks - 1) / ranks * static_cast<double>(model_.hidden_size * bytes_) /
-                         (gpu_.link_gb_per_s * 1e9));
+    op.form.collective = collective;
+    op.form.ranks = group.size;
+    op.form.across_nodes = link.nodes > 1;
+    op.form.bytes_row = std::llround(bytes_row);
+    for (const CollectiveLine& line : lower_envelope(collective_lines(collective, group.size, link)))
+      op.ways.push_back({fine(line.fixed_us * 1e-6), fine(line.us_per_byte * bytes_row * 1e-6)});
     op.flop_per_s = gpu_.flop_per_s(plain_dtype());
     merge(std::move(op));
+  }
+
+  /// Of one hidden state per token over the tensor-parallel ranks.
+  void add_all_reduce() {
+    add_collective("all_reduce", CollectiveOp::all_reduce, {tp_, 1}, OpRows::tokens,
+                   static_cast<double>(model_.hidden_size * bytes_));
   }
 
   void add_embedding() { add_elementwise("embedding", 2 * model_.hidden_size * bytes_); }
@@ -159,19 +189,8 @@ class OpBuilder {
   void add_head() {
     const std::int64_t padded = ceil_div(model_.vocab_size, 64) * 64;
     add_plain_gemm("lm_head", OpRows::sampled, model_.hidden_size, padded / tp_);
-    if (tp_ > 1) {
-      Op gather;
-      gather.name = "logits_gather";
-      gather.rows = OpRows::sampled;
-      gather.memory_bound = OpBound::link;
-      gather.form.kind = OpKind::collective;
-      gather.form.bytes_row = padded * bytes_;
-      gather.memory_fixed = fine(static_cast<double>(tp_ - 1) * gpu_.link_latency_us * 1e-6);
-      const std::int64_t received = (tp_ - 1) * (padded / tp_) * bytes_;
-      gather.memory_row = fine(static_cast<double>(received) / (gpu_.link_gb_per_s * 1e9));
-      gather.flop_per_s = gpu_.flop_per_s(plain_dtype());
-      merge(std::move(gather));
-    }
+    add_collective("logits_gather", CollectiveOp::all_gather, {tp_, 1}, OpRows::sampled,
+                   static_cast<double>(padded * bytes_));
     Op sampling;
     sampling.name = "sampling";
     sampling.rows = OpRows::sampled;
@@ -207,15 +226,25 @@ class OpBuilder {
   /// Attention over a cache of `kv_bytes` per token; flop per query-key pair.
   void add_decode_attention(std::int64_t window, std::int64_t kv_bytes, std::int64_t flop,
                             std::int64_t query_bytes, const OpForm& form) {
+    // A rank attends to its part of every cache: with its own heads where whole ranks share it, with the
+    // heads of all that share it where these are of one tensor-parallel group.
+    const std::int64_t dcp = spread_.decode_context_parallel, parts = spread_.context_parallel;
     Op op;
     op.name = "decode_attention";
     op.form = form;
+    op.form.heads *= dcp;
+    op.form.context_parts = parts * dcp;
     op.rows = OpRows::decode_context;
     op.window = window;
-    op.bytes_row = options_.enable_kv_cache ? kv_bytes : 0;
-    op.bytes_side = query_bytes;
-    op.flop_row = flop;
+    op.bytes_row = options_.enable_kv_cache ? kv_bytes / (parts * dcp) : 0;
+    op.bytes_side = query_bytes * dcp;
+    op.flop_row = flop / parts;
     add(std::move(op), plain_dtype());
+    // Queries to all, outputs with their sums of exponentials merged (flash-decoding's rule, over ranks).
+    const auto queries = static_cast<double>(query_bytes) / 2, merged = queries * static_cast<double>(dcp);
+    add_collective("query_gather", CollectiveOp::all_gather, {dcp, 1}, OpRows::decode_seqs, merged);
+    add_collective("output_merge", CollectiveOp::reduce_scatter, {dcp, 1}, OpRows::decode_seqs, merged);
+    add_collective("output_merge", CollectiveOp::all_reduce, {parts, tp_}, OpRows::decode_seqs, queries);
   }
 
   void add_prefill_attention(std::int64_t window, std::int64_t kv_bytes, std::int64_t flop,
@@ -228,7 +257,25 @@ class OpBuilder {
     op.bytes_row = options_.enable_kv_cache ? kv_bytes : 0;
     op.bytes_side = query_bytes;
     op.flop_row = flop;
+    if (spread_.context_parallel > 1) op.ring = ring_of(kv_bytes);
     add(std::move(op), plain_dtype());
+    add_collective("context_gather", CollectiveOp::all_gather, {spread_.decode_context_parallel, 1},
+                   OpRows::cached_context, options_.enable_kv_cache ? static_cast<double>(kv_bytes) : 0);
+  }
+
+  /// A rank's keys and values reach the next one.
+  [[nodiscard]] RingCost ring_of(std::int64_t kv_bytes) const {
+    const std::int64_t ranks = spread_.context_parallel;
+    const RankGroup ring{ranks, tp_};
+    const CollectiveLine send =
+        collective_lines(CollectiveOp::send, ranks, group_link(*node_, gpu_, ring)).front();
+    RingCost cost;
+    cost.ranks = ranks;
+    cost.order = spread_.ring;
+    cost.transfer_fixed = fine(send.fixed_us * 1e-6);
+    cost.transfer_row =
+        fine(send.us_per_byte * 1e-6 * static_cast<double>(kv_bytes) / static_cast<double>(ranks));
+    return cost;
   }
 
   /// Most tokens that a decode attends to; 0: no bound.
@@ -440,12 +487,41 @@ class OpBuilder {
     if (mlp.intermediate > 0 || mlp.experts > 0) add_all_reduce();
   }
 
+  /// Where tokens travel, experts see those of all ranks.
+  [[nodiscard]] OpRows expert_rows() const {
+    return spread_.exchanges() ? OpRows::group_tokens : OpRows::tokens;
+  }
+
+  /// Tokens to the ranks of their experts, and results back.
+  void add_exchange(const MlpShape& mlp, bool back) {
+    if (!spread_.exchanges()) return;
+    const auto hidden = static_cast<double>(mlp.expert_hidden > 0 ? mlp.expert_hidden : model_.hidden_size);
+    const std::int64_t groups = spread_.data_parallel * spread_.context_parallel;
+    if (spread_.exchange == ExpertExchange::gather) {
+      add_collective(back ? "expert_combine" : "expert_dispatch",
+                     back ? CollectiveOp::reduce_scatter : CollectiveOp::all_gather, {groups, tp_},
+                     OpRows::group_tokens, hidden * static_cast<double>(bytes_));
+      return;
+    }
+    const std::int64_t ranks = spread_.expert_ranks(tp_);
+    const bool fp8 = model_.quantization.format == WeightFormat::fp8_block;  // sent as they are computed with
+    constexpr double kScaleBytes = 4.0 / 128;                                // one for 128 values
+    const double value_bytes = fp8 && !back ? 1 + kScaleBytes : static_cast<double>(bytes_);
+    const double copies = ranks_reached(mlp.top_k, ranks) / static_cast<double>(tp_);  // each rank its share
+    add_collective(back ? "expert_combine" : "expert_dispatch", CollectiveOp::all_to_all, {ranks, 1},
+                   OpRows::tokens, copies * hidden * value_bytes);
+  }
+
   /// Routed experts: weights of the distinct experts that the step's tokens touch, top_k rows per token.
-  /// Whole experts spread over the ranks move and compute the same as slices of all experts on each, on
-  /// average.
+  /// Slices of all experts on each tensor-parallel rank, or whole experts spread over all ranks that share
+  /// them: then the busiest rank sets the pace.
   void add_experts(const MlpShape& mlp, std::int64_t ups) {
     const std::int64_t hidden = mlp.expert_hidden > 0 ? mlp.expert_hidden : model_.hidden_size;
-    const std::int64_t inner = mlp.expert_intermediate / tp_;
+    const std::int64_t ranks = spread_.expert_ranks(tp_);
+    const std::int64_t inner = mlp.expert_intermediate / (spread_.expert_parallel ? 1 : tp_);
+    const double share = spread_.expert_skew / static_cast<double>(ranks);
+    const auto of_rows = [&](std::int64_t value) { return std::llround(share * static_cast<double>(value)); };
+    add_exchange(mlp, false);
     const bool quantized = is_quantized(model_.quantization, LinearRole::expert, index_);
     const WeightFormat format = quantized ? model_.quantization.format : WeightFormat::none;
     const auto add_part = [&](const char* name, std::int64_t in, std::int64_t out) {
@@ -453,11 +529,15 @@ class OpBuilder {
       op.name = name;
       op.experts = mlp.experts;
       op.top_k = mlp.top_k;
-      op.bytes_fixed = linear_bytes(model_.quantization, format, {in, out, 1}, bytes_);  // of one expert
-      op.bytes_row = mlp.top_k * (in + out) * bytes_;
-      op.flop_row = mlp.top_k * 2 * in * out;
+      // Of one expert; a rank has one of `ranks` of those touched.
+      op.rows = expert_rows();
+      op.bytes_fixed = linear_bytes(model_.quantization, format, {in, out, 1}, bytes_) / ranks;
+      op.bytes_row = of_rows(mlp.top_k * (in + out) * bytes_);
+      op.flop_row = of_rows(mlp.top_k * 2 * in * out);
       op.form.kind = OpKind::experts;
       op.form.in_experts = true;
+      op.form.ranks = ranks;
+      op.form.skew = spread_.expert_skew;
       op.form.format = format;
       op.form.in = hidden;
       op.form.out = inner;
@@ -466,13 +546,16 @@ class OpBuilder {
     add_part("experts_up", hidden, ups * inner);
     OpForm form;
     form.in_experts = true;
-    add_elementwise("activation", mlp.top_k * (ups + 1) * inner * bytes_, 1, form);
+    add_elementwise("activation", of_rows(mlp.top_k * (ups + 1) * inner * bytes_), 1, form, expert_rows());
     add_part("experts_down", inner, hidden);
+    add_exchange(mlp, true);
   }
 
   const ModelSpec& model_;
   const GpuSpec& gpu_;
   const TimerOptions& options_;
+  const SpreadOptions& spread_;
+  std::optional<NodeSpec> node_;  // where there is more than one rank
   std::int64_t tp_;
   std::int64_t bytes_;
   std::int64_t index_ = 0;
@@ -489,11 +572,8 @@ std::vector<Op> make_roofline_ops(const ModelSpec& model, const GpuSpec& gpu, co
         model.source + ": step times need the weights, which cannot be counted: " + model.weights_refused,
         ExitCode::bad_data);
   }
-  check_split(model, {options.tensor_parallel_size, 1, false, {}});
-  if (options.tensor_parallel_size > 1 && gpu.link_gb_per_s <= 0) {
-    throw InputError("tensor_parallel_size: " + gpu.name +
-                     " has no link_gb_per_s, which the all-reduces need");
-  }
+  check_split(model, {options.tensor_parallel_size, 1, options.spread.expert_parallel, "",
+                      options.spread.data_parallel * options.spread.context_parallel});
   return OpBuilder(model, gpu, options).build();
 }
 

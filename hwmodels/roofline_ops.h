@@ -2,10 +2,12 @@
 /// evaluates.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "hwmodels/collectives.h"
 #include "hwmodels/gpu_spec.h"
 #include "hwmodels/model_spec.h"
 #include "hwmodels/roofline_timer.h"
@@ -22,6 +24,9 @@ enum class OpRows : std::uint8_t {
   prefill_pairs,   // query-key pairs of prompt chunks, bounded by a window per query
   state_updates,   // sequences whose recurrent state is read and written
   latent_rows,     // rows of MLA's up-projection: decoding sequences, and the whole context of prompt chunks
+  group_tokens,    // tokens of all ranks that share the experts
+  decode_seqs,     // decoding sequences
+  cached_context,  // tokens of prompt chunks' contexts that earlier steps left
 };
 
 /// What kind of kernel an operator runs as: what tables of kernel timings are looked up by.
@@ -47,10 +52,36 @@ struct OpForm {
   std::int64_t in = 0, out = 0;  // of a GEMM; of experts, the width that they see and their inner one
   std::int64_t heads = 0, kv_heads = 0, head_dim = 0;  // of attention
   std::int64_t key_heads = 0, value_heads = 0;         // of a gated delta net; 0: another kind of state
-  std::int64_t bytes_row = 0;                          // of a collective, for each row
+  CollectiveOp collective = CollectiveOp::all_reduce;
+  std::int64_t ranks = 1;          // of a collective; of experts, those that hold whole ones
+  bool across_nodes = false;       // of a collective
+  std::int64_t bytes_row = 0;      // of a collective, for each row
+  double skew = 1;                 // of experts: the busiest rank's rows, relative to the mean
+  std::int64_t context_parts = 1;  // of attention over a cache: ranks that have a part of it each
   std::int64_t kv_millibytes = 0;  // of attention, thousandths of a byte a value; 0: as kv_cache_dtype says
 
   friend bool operator==(const OpForm&, const OpForm&) = default;
+};
+
+/// A prompt's attention in a ring of ranks (ring_attention.h): compute_row is that of all pairs on one GPU.
+struct RingCost {
+  std::int64_t ranks = 1;
+  RingOrder order = RingOrder::zigzag;
+  std::int64_t transfer_fixed = 0, transfer_row = 0;  // of a round, by tokens of context; 2^-20 ns
+
+  /// \param compute of all pairs
+  template <class Int>
+  [[nodiscard]] Int time(Int compute, Int transfer) const {
+    const Int round = compute / (ranks * ranks);
+    if (order == RingOrder::zigzag) return round + (ranks - 1) * std::max<Int>(round, transfer);
+    return std::max<Int>(round, transfer) + (ranks - 2) * std::max<Int>(2 * round, transfer) + 2 * round;
+  }
+};
+
+/// One way of several to do a collective.
+struct LinkWay {
+  std::int64_t fixed = 0, row = 0;  // 2^-20 ns
+  friend bool operator==(const LinkWay&, const LinkWay&) = default;
 };
 
 /// One operator of every layer that has it. Time in units of 2^-20 ns; memory and compute overlap, so that an
@@ -67,7 +98,9 @@ struct Op {
   std::int64_t top_k = 0;
   std::int64_t memory_fixed = 0, memory_row = 0, memory_side = 0, compute_row = 0;  // 2^-20 ns
   std::int64_t bytes_fixed = 0, bytes_row = 0, bytes_side = 0, flop_row = 0;
-  double flop_per_s = 0;  // rate of the operator's dtype
+  double flop_per_s = 0;      // rate of the operator's dtype
+  std::vector<LinkWay> ways;  // of a collective: its time is that of the fastest, in place of memory_*
+  RingCost ring;
   OpForm form;
 };
 

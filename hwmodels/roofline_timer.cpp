@@ -52,6 +52,8 @@ struct TimedOp {
   std::int64_t window;
   std::int64_t memory_fixed, memory_row, memory_side, compute_row;
   std::int64_t bytes_fixed, bytes_row, bytes_side, flop_row;
+  std::vector<LinkWay> ways;                // of a collective
+  RingCost ring;                            // of prefill attention
   std::vector<std::int64_t> expert_memory;  // by tokens, 2^-20 ns; empty: no experts
   std::vector<std::int64_t> expert_bytes;
 };
@@ -80,7 +82,9 @@ TimedOp::TimedOp(const Op& op)
       bytes_fixed(op.bytes_fixed),
       bytes_row(op.bytes_row),
       bytes_side(op.bytes_side),
-      flop_row(op.flop_row) {
+      flop_row(op.flop_row),
+      ways(op.ways),
+      ring(op.ring) {
   if (op.experts > 0) fill_expert_tables(op, *this);
 }
 
@@ -102,6 +106,13 @@ Cost<Int> linear_cost(const TimedOp& op, std::int64_t memory_rows, std::int64_t 
   return cost;
 }
 
+template <class Int>
+Int fastest(const std::vector<LinkWay>& ways, std::int64_t rows) {
+  Int best = Int{ways.front().row} * rows + ways.front().fixed;
+  for (const LinkWay& way : ways) best = std::min<Int>(best, Int{way.row} * rows + way.fixed);
+  return best;
+}
+
 /// Rows that a simple operator works on.
 std::int64_t rows_of(const TimedOp& op, const StepShape& shape) {
   switch (op.rows) {
@@ -112,9 +123,15 @@ std::int64_t rows_of(const TimedOp& op, const StepShape& shape) {
     case OpRows::sampled:
       return shape.sampled;
     case OpRows::state_updates:
-      return shape.decode_seqs + shape.prefill_seqs;
+      return shape.decode_seqs + shape.verify_tokens + shape.prefill_seqs;
     case OpRows::latent_rows:
-      return shape.decode_seqs + shape.prefill_context;
+      return shape.decode_seqs + shape.verify_tokens + shape.prefill_context;
+    case OpRows::group_tokens:
+      return std::max(shape.group_tokens, shape.tokens);
+    case OpRows::decode_seqs:
+      return shape.decode_seqs;
+    case OpRows::cached_context:
+      return std::max<std::int64_t>(shape.prefill_context - (shape.tokens - shape.decode_seqs), 0);
     case OpRows::decode_context:
     case OpRows::prefill_pairs:
       break;
@@ -129,7 +146,9 @@ Cost<Int> cost_of(const TimedOp& op, const StepShape& shape) {
     const bool counted = op.window > 0 && shape.decode_reach > 0;
     const std::int64_t context =
         bounded(counted ? shape.decode_reach : shape.decode_context, shape.decode_seqs, op.window);
-    return linear_cost<Int>(op, context, shape.decode_seqs, context);
+    // Drafts under verification are further queries over the same keys.
+    return linear_cost<Int>(op, context, shape.decode_seqs + shape.verify_tokens,
+                            context + bounded(shape.verify_pairs, shape.verify_tokens, op.window));
   }
   if (op.rows == OpRows::prefill_pairs) {
     if (shape.prefill_context == 0 && shape.prefill_pairs == 0) return {};
@@ -139,8 +158,12 @@ Cost<Int> cost_of(const TimedOp& op, const StepShape& shape) {
       const Int128 reach = static_cast<Int128>(shape.prefill_seqs) * op.window + shape.tokens;
       if (reach < context) context = static_cast<std::int64_t>(reach);
     }
-    return linear_cost<Int>(op, context, std::min(shape.tokens, shape.prefill_context),
-                            bounded(shape.prefill_pairs, shape.tokens, op.window));
+    Cost<Int> cost = linear_cost<Int>(op, context, std::min(shape.tokens, shape.prefill_context),
+                                      bounded(shape.prefill_pairs, shape.tokens, op.window));
+    if (op.ring.ranks > 1)
+      cost.compute =
+          op.ring.time<Int>(cost.compute, Int{op.ring.transfer_row} * context + op.ring.transfer_fixed);
+    return cost;
   }
   const std::int64_t rows = rows_of(op, shape);
   if (rows == 0) return {};
@@ -150,7 +173,33 @@ Cost<Int> cost_of(const TimedOp& op, const StepShape& shape) {
     cost.memory += op.expert_memory[at];
     cost.bytes += op.expert_bytes[at];
   }
+  if (!op.ways.empty()) cost.memory = fastest<Int>(op.ways, rows);
   return cost;
+}
+
+constexpr std::size_t index_of(StepPart part) { return static_cast<std::size_t>(part); }
+
+bool attends_to_kv(const Op& op) {
+  return op.form.kind == OpKind::attention || op.form.kind == OpKind::latent_attention ||
+         op.form.kind == OpKind::recurrent;
+}
+
+/// Bytes of weights that an operator reads: what does not grow with its rows, of experts those touched.
+Int128 weights_of(const TimedOp& op, const StepShape& shape) {
+  if (op.rows == OpRows::decode_context || op.rows == OpRows::prefill_pairs) return 0;
+  const std::int64_t rows = rows_of(op, shape);
+  if (rows == 0) return 0;
+  const auto at = static_cast<std::size_t>(std::min(rows, kExpertTable));
+  return op.bytes_fixed + (op.expert_bytes.empty() ? 0 : op.expert_bytes[at]);
+}
+
+/// What an operator's time counts as.
+StepPart part_of(const Op& op, bool by_compute, Int128 weights, Int128 bytes) {
+  if (op.memory_bound == OpBound::host) return StepPart::host;
+  if (op.memory_bound == OpBound::link) return StepPart::communication;
+  if (by_compute) return StepPart::compute;
+  if (attends_to_kv(op)) return StepPart::kv;
+  return 2 * weights >= bytes ? StepPart::weights : StepPart::activations;
 }
 
 /// Counts up to which 64-bit sums over all operators cannot overflow.
@@ -160,14 +209,16 @@ struct SafeCounts {
   std::int64_t pairs = kCostMax;
 
   void lower(const TimedOp& op, std::int64_t share) {
-    const std::int64_t memory = std::max({op.memory_row, op.bytes_row, std::int64_t{1}});
+    std::int64_t memory = std::max({op.memory_row, op.bytes_row, std::int64_t{1}});
+    if (!op.ways.empty()) memory = std::max(memory, op.ways.front().row);  // ascending by fixed: the steepest
     const std::int64_t compute = std::max({op.compute_row, op.flop_row, std::int64_t{1}});
     const std::int64_t side = std::max({op.memory_side, op.bytes_side, std::int64_t{1}});
     rows = std::min(rows, share / side);
     if (op.rows == OpRows::prefill_pairs) {
-      context = std::min(context, share / memory);
+      context = std::min(context, share / std::max(memory, op.ring.transfer_row * op.ring.ranks));
       pairs = std::min(pairs, share / compute);
-    } else if (op.rows == OpRows::decode_context || op.rows == OpRows::latent_rows) {
+    } else if (op.rows == OpRows::decode_context || op.rows == OpRows::latent_rows ||
+               op.rows == OpRows::cached_context) {
       context = std::min(context, share / std::max(memory, compute));
     } else {
       rows = std::min(rows, share / std::max(memory, compute));
@@ -175,15 +226,17 @@ struct SafeCounts {
   }
 
   [[nodiscard]] bool hold(const StepShape& shape) const {
-    return shape.tokens <= rows && shape.sampled <= rows && shape.decode_seqs + shape.prefill_seqs <= rows &&
-           shape.decode_context + shape.prefill_context + shape.decode_seqs <= context &&
+    return std::max(shape.tokens, shape.group_tokens) <= rows && shape.sampled <= rows &&
+           shape.decode_seqs + shape.prefill_seqs <= rows &&
+           shape.decode_context + shape.verify_pairs + shape.prefill_context + shape.decode_seqs <= context &&
            shape.prefill_pairs <= pairs;
   }
 };
 
 class DatasheetTimer final : public RooflineTimer {
  public:
-  DatasheetTimer(std::vector<Op> ops, const GpuSpec& gpu) : gpu_(gpu), names_(std::move(ops)) {
+  DatasheetTimer(std::vector<Op> ops, const GpuSpec& gpu, const SpreadOptions& spread)
+      : gpu_(gpu), names_(std::move(ops)), context_parallel_(spread.context_parallel) {
     // A product of counts and coefficients has at most four parts; what does not grow with the shape takes
     // the other half.
     const std::int64_t share = kCostMax / (8 * static_cast<std::int64_t>(names_.size()) + 1);
@@ -194,6 +247,10 @@ class DatasheetTimer final : public RooflineTimer {
   }
 
   [[nodiscard]] StepCost step(const StepShape& shape) const override {
+    if (context_parallel_ > 1) {
+      const StepShape part = of_rank(shape);
+      return safe_.hold(part) ? sum<std::int64_t>(part) : sum<Int128>(part);
+    }
     return safe_.hold(shape) ? sum<std::int64_t>(shape) : sum<Int128>(shape);
   }
 
@@ -228,7 +285,8 @@ class DatasheetTimer final : public RooflineTimer {
     return line;
   }
 
-  [[nodiscard]] std::vector<OpCost> breakdown(const StepShape& shape) const override {
+  [[nodiscard]] std::vector<OpCost> breakdown(const StepShape& whole) const override {
+    const StepShape shape = of_rank(whole);
     std::vector<OpCost> costs;
     std::vector<Int128> longest;  // of the operators under one name: it names the bound
     for (std::size_t i = 0; i < ops_.size(); ++i) {
@@ -248,6 +306,7 @@ class DatasheetTimer final : public RooflineTimer {
       Int128& most = longest[static_cast<std::size_t>(at - costs.begin())];
       if (cost.time() <= most) continue;
       most = cost.time();
+      at->part = part_of(op, cost.compute > cost.memory, weights_of(ops_[i], shape), cost.bytes);
       at->bound = cost.compute > cost.memory ? OpBound::compute : op.memory_bound;
       at->ridge = op.flop_per_s / gpu_.bytes_per_s();
     }
@@ -257,11 +316,44 @@ class DatasheetTimer final : public RooflineTimer {
     return costs;
   }
 
+  [[nodiscard]] StepParts parts(const StepShape& whole) const override {
+    const StepShape shape = of_rank(whole);
+    std::array<Int128, kStepParts> time{}, bytes{};
+    Int128 time_sum = 0, bytes_sum = 0;
+    for (std::size_t i = 0; i < ops_.size(); ++i) {
+      const auto cost = cost_of<Int128>(ops_[i], shape);
+      const Int128 weights = weights_of(ops_[i], shape);
+      const bool attends = attends_to_kv(names_[i]);
+      time[index_of(part_of(names_[i], cost.compute > cost.memory, weights, cost.bytes))] += cost.time();
+      bytes[index_of(attends ? StepPart::kv : StepPart::weights)] += attends ? cost.bytes : weights;
+      if (!attends) bytes[index_of(StepPart::activations)] += cost.bytes - weights;
+      time_sum += cost.time();
+      bytes_sum += cost.bytes;
+    }
+    if (time_sum > kCostMax || bytes_sum > kCostMax) return StepTimer::parts(shape);
+    StepParts parts;
+    for (std::size_t i = 0; i < kStepParts; ++i) {
+      parts.time[i] = static_cast<std::int64_t>(time[i]);
+      parts.bytes[i] = static_cast<std::int64_t>(bytes[i]);
+    }
+    return parts;
+  }
+
   [[nodiscard]] std::string description() const override {
     return "datasheet roofline of " + gpu_.title + ", uncalibrated";
   }
 
  private:
+  /// What one of several context-parallel ranks computes: its part of the prompts' tokens; the operators that
+  /// attend divide what they attend to.
+  [[nodiscard]] StepShape of_rank(StepShape shape) const {
+    if (context_parallel_ == 1) return shape;
+    shape.group_tokens = std::max(shape.group_tokens, shape.tokens);
+    shape.tokens = shape.decode_seqs +
+                   ceil_div(std::max<std::int64_t>(shape.tokens - shape.decode_seqs, 0), context_parallel_);
+    return shape;
+  }
+
   template <class Int>
   [[nodiscard]] StepCost sum(const StepShape& shape) const {
     Int time = 0, bytes = 0, flop = 0;
@@ -342,6 +434,7 @@ class DatasheetTimer final : public RooflineTimer {
 
   GpuSpec gpu_;
   std::vector<Op> names_;
+  std::int64_t context_parallel_;
   std::vector<TimedOp> ops_;  // the same, in the same order
   SafeCounts safe_;
 };
@@ -367,6 +460,8 @@ std::unique_ptr<StepTimer> make_work_counter(const ModelSpec& model, const GpuSp
   std::vector<Op> sums;  // operators that grow with the same count are one
   for (Op op : make_roofline_ops(model, gpu, options)) {
     op.memory_fixed = op.memory_row = op.memory_side = op.compute_row = 0;
+    op.ways.clear();
+    op.ring = {};
     const auto same = std::find_if(sums.begin(), sums.end(), [&](const Op& sum) {
       return sum.rows == op.rows && sum.window == op.window && sum.experts == op.experts &&
              sum.top_k == op.top_k;
@@ -380,12 +475,12 @@ std::unique_ptr<StepTimer> make_work_counter(const ModelSpec& model, const GpuSp
     same->bytes_side += op.bytes_side;
     same->flop_row += op.flop_row;
   }
-  return std::make_unique<DatasheetTimer>(std::move(sums), gpu);
+  return std::make_unique<DatasheetTimer>(std::move(sums), gpu, options.spread);
 }
 
 std::unique_ptr<RooflineTimer> make_roofline_timer(const ModelSpec& model, const GpuSpec& gpu,
                                                    const TimerOptions& options) {
-  return std::make_unique<DatasheetTimer>(make_roofline_ops(model, gpu, options), gpu);
+  return std::make_unique<DatasheetTimer>(make_roofline_ops(model, gpu, options), gpu, options.spread);
 }
 
 }  // namespace kvcast

@@ -10,6 +10,7 @@
 #include "hwmodels/gpu_spec.h"
 #include "hwmodels/kv_dtype.h"
 #include "hwmodels/model_spec.h"
+#include "hwmodels/spread_options.h"
 #include "sim/step_timer.h"
 
 namespace kvcast {
@@ -19,6 +20,7 @@ struct TimerOptions {
   KvDtype kv_cache_dtype = KvDtype::model;
   bool enable_kv_cache = true;  // false: nothing is appended or read, every step recomputes its whole context
   double host_overhead_us = 0;  // per step, from the engine profile
+  SpreadOptions spread;
 };
 
 /// What bounds an operator of a step.
@@ -32,6 +34,7 @@ struct OpCost {
   std::int64_t flop = 0;
   FineDuration time{};
   OpBound bound = OpBound::memory;
+  StepPart part = StepPart::unsplit;  // of the costliest operator under this name
   double intensity = 0;  // FLOP per byte
   double ridge = 0;      // FLOP per byte at which this operator's rate and the bandwidth meet
 };

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "sim/base/error.h"
+#include "sim/base/shares.h"
 
 namespace kvcast {
 namespace {
@@ -18,7 +19,8 @@ class ScaledTimer final : public StepTimer {
   }
 
   [[nodiscard]] StepCost step(const StepShape& shape) const override {
-    const bool pure_decode = shape.prefill_seqs == 0 && shape.decode_seqs > 0 &&
+    // Ranks that step together make no runs of steps: nothing has to follow the line.
+    const bool pure_decode = shape.group_tokens == 0 && shape.prefill_seqs == 0 && shape.decode_seqs > 0 &&
                              shape.tokens == shape.decode_seqs && shape.sampled == shape.decode_seqs;
     StepCost cost = timer_.step(shape);
     if (pure_decode) {
@@ -40,6 +42,18 @@ class ScaledTimer final : public StepTimer {
   [[nodiscard]] DecodeLine decode_within(std::int64_t seqs, std::int64_t context,
                                          std::int64_t reach) const override {
     return scaled(timer_.decode_within(seqs, context, reach));
+  }
+
+  [[nodiscard]] StepParts parts(const StepShape& shape) const override {
+    const StepParts inside = timer_.parts(shape);
+    StepParts parts = inside;
+    divide(step(shape).time.count(), inside.time.data(), parts.time.data(), kStepParts);
+    return parts;
+  }
+
+  void stages(const StepShape& shape, std::vector<StageCost>& costs) const override {
+    timer_.stages(shape, costs);
+    for (StageCost& stage : costs) stage = {scaled(stage.time), scaled(stage.transfer)};
   }
 
   [[nodiscard]] double relative_error(const StepShape& shape) const override {

@@ -235,7 +235,7 @@ class Counter {
       if (mlp.latent_norm) parts_.norm += mlp.expert_hidden * bytes_;
     }
     add_experts(mlp, ups);
-    if (split_.expert_parallel && tp_ > 1)
+    if (split_.expert_parallel && tp_ * split_.expert_groups > 1)
       buffer_bytes_ += mlp.experts * 4;  // from global to local expert numbers
   }
 
@@ -259,7 +259,8 @@ class Counter {
       expert = (ups + 1) * (inner * hidden + 4 * scales);
     }
     if (mlp.expert_bias) expert += (ups * inner + hidden) * bytes_;
-    parts_.experts += (split_.expert_parallel ? mlp.experts / tp_ : mlp.experts) * expert;
+    parts_.experts +=
+        (split_.expert_parallel ? mlp.experts / (tp_ * split_.expert_groups) : mlp.experts) * expert;
   }
 
   const ModelSpec& model_;
@@ -329,7 +330,13 @@ void check_split(const ModelSpec& model, const WeightSplit& split) {
     check(layer.mlp.intermediate, "columns of the MLP");
     check(layer.mlp.shared_intermediate, "columns of the shared experts");
     if (split.expert_parallel) {
-      check(layer.mlp.experts, "experts");
+      const std::int64_t ranks = tp * split.expert_groups;
+      if (split.expert_groups == 1) {
+        check(layer.mlp.experts, "experts");
+      } else if (layer.mlp.experts % ranks != 0) {
+        throw InputError("enable_expert_parallel: " + std::to_string(ranks) + " ranks do not divide the " +
+                         std::to_string(layer.mlp.experts) + " experts of " + model.name);
+      }
     } else {
       check(layer.mlp.expert_intermediate, "columns of an expert");
     }

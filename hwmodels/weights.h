@@ -15,6 +15,8 @@ struct WeightSplit {
   std::int64_t pipeline_parallel = 1;
   bool expert_parallel = false;  // whole experts spread over the tensor-parallel ranks
   std::string moe_backend;       // "marlin", or "" and "triton": how MXFP4 experts are padded
+  /// Tensor-parallel groups (data- and context-parallel ranks) that whole experts are spread over together.
+  std::int64_t expert_groups = 1;
 };
 
 /// Bytes by part of the model.

@@ -129,13 +129,18 @@ std::string bar(double begin, double end, std::string_view css_class) {
 std::string draw(const Whisker& whisker, const WhiskerScale& scale) {
   const double span = scale.high > scale.low ? scale.high - scale.low : 1;
   const auto x = [&](double value) { return 2 + 96 * std::clamp((value - scale.low) / span, 0.0, 1.0); };
+  const std::string limit =
+      whisker.limit
+          ? fmt::format("<line class=\"limit\" x1=\"{0:.1f}%\" x2=\"{0:.1f}%\" y1=\"1\" y2=\"15\"/>",
+                        x(*whisker.limit))
+          : "";
   return fmt::format(
       "<svg class=\"whisker\" aria-hidden=\"true\"><line class=\"rail\" x1=\"0%\" x2=\"100%\" y1=\"8\" "
       "y2=\"8\"/>"
-      "<line class=\"zero\" x1=\"{0:.1f}%\" x2=\"{0:.1f}%\" y1=\"0\" y2=\"16\"/>"
+      "<line class=\"zero\" x1=\"{0:.1f}%\" x2=\"{0:.1f}%\" y1=\"0\" y2=\"16\"/>{5}"
       "<line class=\"span{1}\" x1=\"{2:.1f}%\" x2=\"{3:.1f}%\" y1=\"8\" y2=\"8\"/>"
       "<circle class=\"point{1}\" cx=\"{4:.1f}%\" cy=\"8\" r=\"4\"/></svg>",
-      x(scale.zero), whisker.strong ? " strong" : "", x(whisker.low), x(whisker.high), x(whisker.at));
+      x(scale.zero), whisker.strong ? " strong" : "", x(whisker.low), x(whisker.high), x(whisker.at), limit);
 }
 
 std::string draw(const HeatTable& heat) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -142,6 +143,7 @@ struct Whisker {
   double low = 0;
   double high = 0;
   bool strong = false;
+  std::optional<double> limit = std::nullopt;  // a bound of its own, marked
 };
 [[nodiscard]] std::string draw(const Whisker& whisker, const WhiskerScale& scale);
 

@@ -83,10 +83,16 @@ std::string to_json(const Comparison& comparison) {
   json["paired"] = comparison.paired;
   json["requests"] = comparison.requests;
   json["workload"] = comparison.cells[comparison.baseline].forecast.workload;
-  json["bootstrap"] = {{"interval", Comparison::kInterval},
-                       {"replicates", comparison.resampling.replicates},
-                       {"block_length", comparison.resampling.block_length},
+  json["intervals"] = {{"interval", Comparison::kInterval},
                        {"false_discovery_rate", Comparison::kFalseDiscoveryRate}};
+  if (comparison.samples > 0) {
+    json["intervals"]["by"] = "samples";
+    json["intervals"]["samples"] = comparison.samples;
+  } else {
+    json["intervals"]["by"] = "blocks";
+    json["intervals"]["replicates"] = comparison.resampling.replicates;
+    json["intervals"]["block_length"] = comparison.resampling.block_length;
+  }
   json["cells"] = Json::array();
   for (const ComparedCell& cell : comparison.cells) json["cells"].push_back(cell_json(comparison, cell));
   json["seed"] = comparison.seed;

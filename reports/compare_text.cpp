@@ -207,21 +207,25 @@ std::string calibration_text(const Comparison& comparison) {
 
 std::string method_text(const Comparison& comparison) {
   const Resampling& resampling = comparison.resampling;
-  return fmt::format(
-             "Intervals hold 90 % of {} moving-block bootstrap replicates (blocks of {} of {} requests in "
-             "order of "
-             "arrival{}): they say how much another sample of the same traffic would change the difference, "
-             "not how "
-             "wrong the step times are. * marks what differs with a false discovery rate of 10 % over the "
-             "whole "
-             "comparison (Benjamini-Hochberg); numbers without an interval follow from the deployment or "
-             "from this "
-             "run alone.",
-             grouped(static_cast<std::int64_t>(resampling.replicates)),
-             grouped(static_cast<std::int64_t>(resampling.block_length)),
-             grouped(static_cast<std::int64_t>(comparison.requests)),
-             comparison.paired ? ", the same in all cells"
-                               : "; cells with another number of requests have blocks of their own") +
+  const std::string how =
+      comparison.samples > 0
+          ? fmt::format(
+                "Intervals (90 %) come from simulating {} more samples of the traffic, the same in "
+                "all cells",
+                comparison.samples)
+          : fmt::format(
+                "Intervals hold 90 % of {} moving-block bootstrap replicates (blocks of {} of {} "
+                "requests in order of arrival{})",
+                grouped(static_cast<std::int64_t>(resampling.replicates)),
+                grouped(static_cast<std::int64_t>(resampling.block_length)),
+                grouped(static_cast<std::int64_t>(comparison.requests)),
+                comparison.paired ? ", the same in all cells"
+                                  : "; cells with another number of requests have blocks of their own");
+  return how +
+         ": they say how much another sample of the same traffic would change the difference, not how wrong "
+         "the step times are. * marks what differs with a false discovery rate of 10 % over the whole "
+         "comparison (Benjamini-Hochberg); numbers without an interval follow from the deployment or from "
+         "this run alone." +
          calibration_text(comparison);
 }
 

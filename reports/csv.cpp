@@ -20,7 +20,7 @@ std::vector<NamedNumber> numbers_of(const Forecast& forecast) {
   };
   for (const auto& [key, value] : json.items()) {
     add(key, value);
-    if (!value.is_object()) continue;
+    if (!value.is_object() || key == "timeline") continue;  // its numbers only place its lists
     for (const auto& [inner, number] : value.items()) add(key + "." + inner, number);
   }
   return numbers;

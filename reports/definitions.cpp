@@ -38,6 +38,8 @@ constexpr Definition kDefinitions[] = {
     {"kv_usage", "KV usage", "blocks of the KV cache in use / all blocks"},
     {"kv_waste", "KV waste", "slots of blocks in use that hold no token (internal fragmentation)"},
     {"kv_fragmentation", "KV external fragmentation", "free slots outside the largest free run / free slots"},
+    {"speculative", "Speculative decoding",
+     "a cheap drafter proposes tokens and one step of the model verifies them all; the answer stays the same"},
     {"copy_on_write", "Saved by copy on write",
      "blocks that the answers of one request share / blocks that they "
      "would hold without sharing"},
@@ -54,7 +56,13 @@ constexpr Definition kDefinitions[] = {
     {"step", "Step",
      "one pass of the engine over its batch; every sequence in it computes a chunk of its prompt or one "
      "token"},
+    {"closed_form", "Closed form",
+     "runs of steps that are computed at once, by a formula that equals the steps one by one"},
     {"budget", "KV budget", "what is left of a GPU's memory for the KV cache after everything else"},
+    {"kv_tokens", "KV cache", "tokens that the blocks of one replica hold, as the engine reports it"},
+    {"kv_concurrency", "At once", "requests of max_model_len tokens that the KV cache holds side by side"},
+    {"kv_longest", "Longest request", "the largest max_model_len that passes the engine's check"},
+    {"weights", "Weights", "parameters, buffers and copies made after loading"},
     {"per_gpu", "tok/s a GPU", "generated tokens a second / GPUs of the cluster"},
     {"interactivity", "tok/s a user", "interactivity: 1 / median TPOT, the tokens a second that a user sees"},
     {"pareto", "Pareto front", "the points that no other beats in both directions"},
@@ -76,9 +84,14 @@ constexpr Definition kDefinitions[] = {
      "price of the GPUs while the run lasts / generated tokens, at this load"},
     {"held_out", "Held out", "measured, but kept from the fit that is judged here"},
     {"fit_error", "Error", "|forecast / measured - 1|"},
+    {"log_error", "Error", "|log(forecast / measured)|: 0.1 is about 10 %"},
     {"error", "Error", "forecast / measured - 1"},
     {"cause", "Cause", "the part of the forecast that most of the largest error comes from"},
     {"efficiency", "Efficiency", "time that the data sheet's bandwidth and rate allow / measured time"},
+    {"noise_floor", "Threshold",
+     "what noise alone may change: 5 % of kernels below 20 us, 3 % below 100 us, else 2 %; up to 1.3 times "
+     "that where "
+     "unchanged kernels scatter more, and at least 8 % between two devices"},
     {"sentinel", "Sentinel",
      "a workload that does not change between builds; it tells whether the device did"},
 };

@@ -50,7 +50,32 @@ std::string roofline(const std::vector<FitPoint>& points) {
   chart.y = {"GFLOP/s"};
   chart.series.push_back(std::move(best));
   chart.series.push_back(std::move(shapes));
-  return html_section("roofline", "Roofline", "", draw(chart));
+  return draw(chart);
+}
+
+std::string scatter(const std::vector<FitPoint>& points) {
+  ChartSeries seen{"seen by the fit", "blue", ChartSeries::Form::dots, {}};
+  ChartSeries held_out{"held out", "orange", ChartSeries::Form::rings, {}};
+  double low = 1e300, high = 0;
+  for (const FitPoint& point : points) {
+    if (point.us <= 0 || point.forecast <= 0) continue;
+    (point.held_out ? held_out : seen).points.push_back({point.us, point.forecast, title_of(point)});
+    low = std::min({low, point.us, point.forecast});
+    high = std::max({high, point.us, point.forecast});
+  }
+  if (high <= 0) return "";
+  XyChart chart;
+  chart.id = "fit-chart";
+  chart.title = "Forecast against measured time";
+  chart.description = "On the line the fit gives what was measured; above it the fit is too slow.";
+  chart.x = {"measured, us"};
+  chart.y = {"forecast, us"};
+  chart.height = 300;
+  // Both ends belong to both axes, so that the two have one scale.
+  chart.series = {{"equal", "grey", ChartSeries::Form::line, {{low, low, ""}, {high, high, ""}}},
+                  std::move(seen),
+                  std::move(held_out)};
+  return draw(chart);
 }
 
 std::string residuals(const std::vector<FitPoint>& points) {
@@ -67,35 +92,87 @@ std::string residuals(const std::vector<FitPoint>& points) {
   chart.y = {"error", Quantity::share, ChartAxis::Scale::tight};
   chart.series.push_back(std::move(seen));
   chart.series.push_back(std::move(held_out));
-  return html_section("residuals", "Residuals", "", draw(chart));
+  return draw(chart);
+}
+
+std::string pictures(const std::vector<FitPoint>& points) {
+  const std::string charts = scatter(points) + residuals(points) + roofline(points);
+  if (charts.empty()) return "";
+  return html_section("pictures", "Every measurement", "Point at one to see what it is of.",
+                      "<div class=\"plots\">\n" + charts + "</div>\n");
+}
+
+std::string rows_table(const FitReport& report) {
+  double worst = 0.01;
+  bool seen = false;
+  for (const FitRow& row : report.rows) {
+    worst = std::max({worst, row.p90, row.seen_p90});
+    seen = seen || row.seen_points > 0;
+  }
+  const char* error = report.log_errors ? "log_error" : "fit_error";
+  std::vector<HtmlTable::Column> columns = {{report.row_name},
+                                            {"Measured time", "source"},
+                                            {"Median to p90", "pic"},
+                                            {html_term("held_out", "Held out"), "num"},
+                                            {html_term(error, "Median"), "num"},
+                                            {"p90", "num"},
+                                            {"p99", "num"}};
+  if (seen)
+    for (const char* name : {"Seen by the fit", "Median", "p90"}) columns.push_back({name, "num"});
+  HtmlTable table("bars many", columns);
+  for (const FitRow& row : report.rows) {
+    std::vector<std::string> cells = {escaped(row.kernel), escaped(row.decade)};
+    if (row.points > 0) {
+      cells.insert(cells.end(),
+                   {draw(Whisker{row.median, row.median, row.p90, true}, {0, worst * 1.05, 0}),
+                    grouped(row.points), error_text(row.median), error_text(row.p90), error_text(row.p99)});
+    } else {
+      cells.insert(cells.end(), {"", "0", "-", "-", "-"});
+    }
+    if (seen) {
+      cells.push_back(grouped(row.seen_points));
+      cells.push_back(row.seen_points > 0 ? error_text(row.seen_median) : "-");
+      cells.push_back(row.seen_points > 0 ? error_text(row.seen_p90) : "-");
+    }
+    table.row(cells, row.decade == "all" ? "total" : "");
+  }
+  return table.take();
+}
+
+std::string terms_table(const FitReport& report) {
+  if (report.terms.empty()) return "";
+  const bool several = report.terms.front().fit != report.terms.back().fit;
+  HtmlTable table("compact", {{"Each"}, {"us", "num"}, {"Standard error, us", "num"}});
+  for (const FitTerm& term : report.terms)
+    table.row({escaped(several ? term.fit + ": " + term.term : term.term), fmt::format("{:.4g}", term.us),
+               fmt::format("{:.2g}", term.us_error)});
+  return html_section("terms", "What a step takes",
+                      "A step's time is the sum of these, each times its count.", table.take());
+}
+
+std::string runs_table(const FitReport& report) {
+  if (report.runs.empty()) return "";
+  HtmlTable table("roomy", {{"Run held out"},
+                            {"Steps", "num"},
+                            {html_term("fit_error", "Median error"), "num"},
+                            {"p90", "num"},
+                            {"Speed", "num"},
+                            {"Median with it", "num"},
+                            {"p90 with it", "num"}});
+  for (const FitRun& run : report.runs)
+    table.row({escaped(run.fit.empty() ? run.run : run.fit + ": " + run.run), grouped(run.steps),
+               error_text(run.median), error_text(run.p90), fixed(run.speed, 3),
+               error_text(run.scaled_median), error_text(run.scaled_p90)});
+  return html_section(
+      "runs", "Each run judged by all others",
+      "The fit has seen nothing of the run. Speed: its single-sequence decode steps over their forecast; "
+      "the last columns are the errors once that one number is known.",
+      table.take());
 }
 
 }  // namespace
 
-std::string hold_out_text(const std::vector<FitRow>& rows) {
-  std::string text = fmt::format("{:<20} {:<16} {:>7} {:>9} {:>8} {:>8}\n", "Held-out points",
-                                 "measured time", "points", "median", "p90", "p99");
-  for (const FitRow& row : rows)
-    text += fmt::format("{:<20} {:<16} {:>7} {:>9} {:>8} {:>8}\n", row.kernel, row.decade, row.points,
-                        error_text(row.median), error_text(row.p90), error_text(row.p99));
-  return text;
-}
-
 std::string to_html(const FitReport& report) {
-  double worst = 0.01;
-  for (const FitRow& row : report.rows) worst = std::max(worst, row.p90);
-  HtmlTable table("bars", {{"Kernel"},
-                           {"Median to p90", "pic"},
-                           {html_term("fit_error", "Median error"), "num"},
-                           {"p90", "num"},
-                           {"p99", "num"},
-                           {"Measured time", "source"},
-                           {html_term("held_out", "Points"), "num"}});
-  for (const FitRow& row : report.rows)
-    table.row({escaped(row.kernel),
-               draw(Whisker{row.median, row.median, row.p90, true}, {0, worst * 1.05, 0}),
-               error_text(row.median), error_text(row.p90), error_text(row.p99), escaped(row.decade),
-               grouped(row.points)});
   std::vector<FitPoint> drawn = report.points;
   if (drawn.size() > kPointsMax) {
     // An even choice of them in order of time.
@@ -108,15 +185,17 @@ std::string to_html(const FitReport& report) {
   page.title = report.title;
   page.sub = report.sub;
   page.verdict = report.verdict;
-  for (const std::string& note : report.notes) page.warnings.push_back(escaped(note));
-  page.body = html_section("hold-out", "Error on held-out points", escaped(report.held_out), table.take()) +
-              roofline(drawn) + residuals(drawn) +
-              html_origin({.facts = {},
-                           .version = report.version,
-                           .command = report.command,
-                           .seed = report.seed,
-                           .inputs = report.inputs,
-                           .resolved = ""});
+  page.body =
+      html_section("hold-out", "How far the fit is off", escaped(report.held_out), rows_table(report)) +
+      runs_table(report) + terms_table(report) + pictures(drawn) +
+      (report.notes.empty() ? ""
+                            : html_section("notes", "Measured of the device", "", html_list(report.notes))) +
+      html_origin({.facts = {},
+                   .version = report.version,
+                   .command = report.command,
+                   .seed = report.seed,
+                   .inputs = report.inputs,
+                   .resolved = ""});
   return to_html(page);
 }
 

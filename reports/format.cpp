@@ -111,7 +111,8 @@ const LatencyText& latency_text(std::string_view key) {
 std::string interval_text(const Forecast& forecast, const std::string& metric, const std::string& statistic) {
   const UncertainValue* value = forecast.uncertainty.find(metric, statistic);
   if (value == nullptr) return "";
-  return fmt::format("{:.0f} %: {} to {}", 100 * Uncertainty::kConfidence, latency(value->low), latency(value->high));
+  return fmt::format("{:.0f} %: {} to {}", 100 * Uncertainty::kConfidence, latency(value->low),
+                     latency(value->high));
 }
 
 std::string uncertainty_text(const Forecast& forecast) {
@@ -119,7 +120,8 @@ std::string uncertainty_text(const Forecast& forecast) {
   if (!uncertainty.unknown.empty()) return "no error is known: " + uncertainty.unknown;
   if (uncertainty.values.empty()) return "";
   std::string text = fmt::format(
-      "the {:.0f} % intervals come from runs with step times {:.1f} % slower and faster (one standard error is {:.1f} %)",
+      "the {:.0f} % intervals come from runs with step times {:.1f} % slower and faster (one standard error "
+      "is {:.1f} %)",
       100 * Uncertainty::kConfidence, 100 * Uncertainty::kStandardErrors * uncertainty.step_error,
       100 * uncertainty.step_error);
   if (uncertainty.frontend_error > 0)

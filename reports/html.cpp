@@ -6,6 +6,7 @@
 
 #include "reports/charts.h"
 #include "reports/definitions.h"
+#include "reports/explain_report.h"
 #include "reports/format.h"
 #include "reports/html_page.h"
 #include "reports/html_parts.h"
@@ -45,6 +46,11 @@ std::string cards(const Forecast& forecast) {
     html += html_card("copy_on_write", "Saved by copy on write", percent(metrics.branch_saving),
                       fmt::format("of the blocks that answers without sharing hold; {} blocks copied",
                                   grouped(metrics.blocks_copied)));
+  }
+  if (forecast.speculation) {
+    html += html_card("speculative", "Speculation", fixed(forecast.speculation->speedup_alone, 2) + " times",
+                      fmt::format("as fast for one sequence; pays up to a batch of {}",
+                                  grouped(forecast.speculation->paying_batch)));
   }
   html +=
       html_card("busy", "GPU busy", percent(metrics.gpu_busy_fraction), "time in engine steps / duration");
@@ -153,8 +159,10 @@ std::string to_html(const Forecast& forecast) {
     page.warnings.push_back("<b>Uncalibrated:</b> " + escaped(uncalibrated_text(forecast)));
   for (const std::string& note : forecast.notes) page.warnings.push_back(escaped(note));
   page.body = cards(forecast) + slo(forecast) + html_budget(forecast) + html_latencies(forecast) +
-              html_timeline(forecast) + html_steps(forecast) + utilization(forecast) + cost(forecast) +
-              html_uncertainty(forecast) + setup(forecast) + html_assumptions(forecast.assumptions) +
+              html_timeline(forecast) + html_steps(forecast) +
+              (forecast.explanation != nullptr ? explain_html(*forecast.explanation) : "") +
+              utilization(forecast) + cost(forecast) + html_uncertainty(forecast) + setup(forecast) +
+              html_assumptions(forecast.assumptions) +
               html_origin({.facts = {{"Scenario", forecast.scenario}},
                            .version = forecast.version,
                            .command = forecast.command,

@@ -27,6 +27,18 @@ std::string words(std::string item) {
   return item;
 }
 
+/// The text of an element's content, without its tags.
+std::string without_tags(const std::string& html) {
+  std::string text;
+  bool inside = false;
+  for (const char c : html) {
+    if (c == '<') inside = true;
+    if (!inside) text += c;
+    if (c == '>') inside = false;
+  }
+  return text;
+}
+
 std::string pair(const std::string& name, const std::string& html) {
   return fmt::format("<dt>{}</dt><dd>{}</dd>\n", escaped(name), html);
 }
@@ -40,7 +52,8 @@ std::string html_section(const char* id, const std::string& title, const std::st
 }
 
 HtmlTable::HtmlTable(const char* css_class, std::vector<Column> columns) : columns_(std::move(columns)) {
-  html_ = fmt::format("<div class=\"scroll\"><table{}>\n<thead><tr>", class_attribute(css_class));
+  named_cells_ = std::string_view(css_class).find("many") != std::string_view::npos;
+  html_ = fmt::format("<table{}>\n<thead><tr>", class_attribute(css_class));
   for (const Column& column : columns_) {
     html_ += fmt::format("<th scope=\"col\"{}>{}</th>", class_attribute(column.css_class), column.name);
   }
@@ -52,14 +65,21 @@ void HtmlTable::row(const std::vector<std::string>& cells, const char* css_class
   ++rows_;
   html_ += fmt::format("<tr{}>", class_attribute(css_class));
   for (std::size_t i = 0; i < cells.size(); ++i) {
-    const std::string attribute = class_attribute(columns_[i].css_class);
+    std::string attribute = class_attribute(columns_[i].css_class);
+    if (named_cells_ && i > 0) attribute += " data-name=\"" + without_tags(columns_[i].name) + "\"";
     html_ += i == 0 ? fmt::format("<th scope=\"row\"{}>{}</th>", attribute, cells[i])
                     : fmt::format("<td{}>{}</td>", attribute, cells[i]);
   }
   html_ += "</tr>\n";
 }
 
-std::string HtmlTable::take() { return std::move(html_) + "</tbody></table></div>\n"; }
+std::string HtmlTable::take() {
+  // Where a table is wider than the window the keyboard scrolls it, from a term in it or from the table
+  // itself.
+  const bool focusable = html_.find("tabindex=\"0\"") != std::string::npos;
+  return fmt::format("<div class=\"scroll\"{}>", focusable ? "" : " tabindex=\"0\"") + std::move(html_) +
+         "</tbody></table></div>\n";
+}
 
 std::string html_card(const char* term, const char* name, const std::string& value,
                       const std::string& remark) {
@@ -95,25 +115,29 @@ std::string html_pairs(const std::vector<NamedText>& pairs) {
   return "<dl>\n" + list + "</dl>\n";
 }
 
-std::string html_budget(const Forecast& forecast) {
-  if (forecast.budget.empty()) return "";
+std::string html_budget(const std::vector<BudgetLine>& budget, const std::string& room) {
+  if (budget.empty()) return "";
   Waterfall waterfall;
   std::int64_t level = 0;
-  for (const BudgetLine& line : forecast.budget) {
+  for (const BudgetLine& line : budget) {
     waterfall.rows.push_back(
         {words(line.item), static_cast<double>(line.bytes), gib(line.bytes), line.source});
     level += line.bytes;
   }
+  waterfall.total = {"KV cache", static_cast<double>(level), gib(level), room};
+  return html_section("memory", html_term("budget") + " of a GPU",
+                      "What the GPU holds before the first request, and what remains for the KV cache.",
+                      draw(waterfall));
+}
+
+std::string html_budget(const Forecast& forecast) {
   const DeploymentFacts& facts = forecast.facts;
   std::string room;
   if (facts.kv_bytes_per_token > 0) {
     room = fmt::format("room for {} tokens of {} each{}", grouped(facts.tokens_total()),
                        bytes(facts.kv_bytes_per_token), facts.replicas > 1 ? ", in every replica" : "");
   }
-  waterfall.total = {"KV cache", static_cast<double>(level), gib(level), room};
-  return html_section("memory", html_term("budget") + " of a GPU",
-                      "What the GPU holds before the first request, and what remains for the KV cache.",
-                      draw(waterfall));
+  return html_budget(forecast.budget, room);
 }
 
 std::string html_uncertainty(const Forecast& forecast) {

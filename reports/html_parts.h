@@ -13,7 +13,9 @@ namespace kvcast {
 [[nodiscard]] std::string html_section(const char* id, const std::string& title, const std::string& lead,
                                        const std::string& body);
 
-/// A table whose first column heads its rows. Cells and names are HTML: escape text before.
+/// A table whose first column heads its rows. Cells and names are HTML: escape text before. Tables of the
+/// class "bars" become a block for each row on a phone; with "bars many" each cell there says its column's
+/// name.
 class HtmlTable {
  public:
   struct Column {
@@ -29,6 +31,7 @@ class HtmlTable {
   std::string html_;
   std::vector<Column> columns_;
   std::size_t rows_ = 0;
+  bool named_cells_ = false;
 };
 
 /// A big number with its name and what it means. \param value "84.2 ms": a number and its unit
@@ -49,6 +52,8 @@ using NamedText = std::pair<std::string, std::string>;
 
 /// The waterfall from a GPU's memory to its KV cache.
 [[nodiscard]] std::string html_budget(const Forecast& forecast);
+/// \param room what the last line says of the KV cache, plain text; empty: nothing
+[[nodiscard]] std::string html_budget(const std::vector<BudgetLine>& budget, const std::string& room);
 
 /// The distributions of TTFT, TPOT and E2EL with the SLO in them, and a table of every latency.
 [[nodiscard]] std::string html_latencies(const Forecast& forecast);

@@ -7,6 +7,7 @@
 #include "reports/definitions.h"
 #include "reports/format.h"
 #include "reports/html_parts.h"
+#include "reports/timeline_view.h"
 
 namespace kvcast {
 namespace {
@@ -71,61 +72,29 @@ std::string latency_table(const Metrics& metrics) {
   return table.take();
 }
 
-/// The scrapes between first arrival and last token.
-struct Window {
-  std::size_t begin = 0;
-  std::size_t end = 0;
-  std::int64_t first_ns = 0;  // of points[begin], from the first arrival
-};
-
-Window window_of(const RunRecord& record) {
-  const Timeline& timeline = record.timeline;
-  const std::int64_t from = record.first_arrival.time_since_epoch().count();
-  const std::int64_t to = record.last_token.time_since_epoch().count();
-  Window window;
-  for (std::size_t i = 0; i < timeline.points.size(); ++i) {
-    const std::int64_t at = (static_cast<std::int64_t>(i) + 1) * timeline.spacing_ns;
-    if (at < from) window.begin = i + 1;
-    if (at <= to) window.end = i + 1;
-  }
-  window.end = std::max(window.begin, window.end);
-  window.first_ns = (static_cast<std::int64_t>(window.begin) + 1) * timeline.spacing_ns - from;
-  return window;
-}
-
-double blocks_of(const Forecast& forecast) {
-  return static_cast<double>(forecast.facts.blocks_total * forecast.facts.replicas);
-}
-
-/// Twelve rows for readers who cannot use the pictures.
-std::string timeline_table(const Forecast& forecast, const Window& window) {
+/// A few rows for readers who cannot use the pictures.
+std::string timeline_table(const Forecast& forecast) {
   constexpr std::size_t kRows = 12;
-  const Timeline& timeline = forecast.record->timeline;
-  const double blocks = blocks_of(forecast);
+  const TimelineView view = timeline_of(forecast, kRows);
   HtmlTable table("compact", {{"Time, s", "num"},
                               {html_term("kv_usage"), "num"},
                               {html_term("running"), "num"},
                               {html_term("waiting"), "num"},
                               {html_term("preemption", "Preemptions so far"), "num"}});
-  const std::size_t count = window.end - window.begin;
-  const std::size_t rows = std::min(kRows, count);
-  for (std::size_t row = 0; row < rows; ++row) {
-    const std::size_t index = rows == 1 ? 0 : row * (count - 1) / (rows - 1);
-    const TimelinePoint& point = timeline.points[window.begin + index];
-    const std::int64_t at_ns = window.first_ns + static_cast<std::int64_t>(index) * timeline.spacing_ns;
-    table.row({significant(static_cast<double>(at_ns) / 1e9),
-               blocks > 0 ? percent(static_cast<double>(point.blocks_used) / blocks) : "-",
+  for (std::size_t i = 0; i < view.points.size(); ++i) {
+    const TimelinePoint& point = view.points[i];
+    table.row({significant(view.first_s + static_cast<double>(i) * view.spacing_s),
+               view.blocks > 0 ? percent(static_cast<double>(point.blocks_used) / view.blocks) : "-",
                grouped(point.running), grouped(point.waiting), grouped(point.preemptions)});
   }
   return "<details><summary>Over time, as a table</summary>\n" + table.take() + "</details>\n";
 }
 
-std::string kv_over_time(const Forecast& forecast, TimeChart chart, const Window& window) {
-  const double blocks = blocks_of(forecast);
-  if (blocks <= 0) return "";
+std::string kv_over_time(const Forecast& forecast, TimeChart chart, const TimelineView& view) {
+  if (view.blocks <= 0) return "";
   TimeChart::Series used{"KV blocks in use", "green", {}};
-  for (std::size_t i = window.begin; i < window.end; ++i)
-    used.values.push_back(static_cast<double>(forecast.record->timeline.points[i].blocks_used) / blocks);
+  for (const TimelinePoint& point : view.points)
+    used.values.push_back(static_cast<double>(point.blocks_used) / view.blocks);
   chart.id = "kv";
   chart.title = "KV cache in use";
   chart.description = fmt::format("Mean {}, peak {} of all blocks.", percent(forecast.metrics.kv_usage_mean),
@@ -135,11 +104,10 @@ std::string kv_over_time(const Forecast& forecast, TimeChart chart, const Window
   return draw(chart);
 }
 
-std::string requests_over_time(const Forecast& forecast, TimeChart chart, const Window& window) {
+std::string requests_over_time(const Forecast& forecast, TimeChart chart, const TimelineView& view) {
   TimeChart::Series running{"running", "blue", {}};
   TimeChart::Series waiting{"waiting", "orange", {}};
-  for (std::size_t i = window.begin; i < window.end; ++i) {
-    const TimelinePoint& point = forecast.record->timeline.points[i];
+  for (const TimelinePoint& point : view.points) {
     running.values.push_back(static_cast<double>(point.running));
     waiting.values.push_back(static_cast<double>(point.waiting));
   }
@@ -154,11 +122,11 @@ std::string requests_over_time(const Forecast& forecast, TimeChart chart, const 
   return draw(chart);
 }
 
-std::string preemptions_over_time(const Forecast& forecast, TimeChart chart, const Window& window) {
+std::string preemptions_over_time(const Forecast& forecast, TimeChart chart, const TimelineView& view) {
   if (forecast.metrics.preemptions == 0) return "";
   TimeChart::Series preempted{"preemptions so far", "purple", {}};
-  for (std::size_t i = window.begin; i < window.end; ++i)
-    preempted.values.push_back(static_cast<double>(forecast.record->timeline.points[i].preemptions));
+  for (const TimelinePoint& point : view.points)
+    preempted.values.push_back(static_cast<double>(point.preemptions));
   chart.id = "preemptions";
   chart.title = "Preemptions so far";
   chart.description = "Where the curve is steep, the KV cache was full and sequences had to give way.";
@@ -182,13 +150,13 @@ std::string html_latencies(const Forecast& forecast) {
 
 std::string html_timeline(const Forecast& forecast) {
   if (forecast.record == nullptr || forecast.metrics.scrapes == 0) return "";
-  const Window window = window_of(*forecast.record);
+  const TimelineView view = timeline_of(forecast, Timeline::kPointsMax);
   TimeChart chart;
-  chart.first_s = static_cast<double>(window.first_ns) / 1e9;
-  chart.spacing_s = static_cast<double>(forecast.record->timeline.spacing_ns) / 1e9;
+  chart.first_s = view.first_s;
+  chart.spacing_s = view.spacing_s;
   return html_section("time", "Over time", forecast.facts.replicas > 1 ? "All replicas together." : "",
-                      kv_over_time(forecast, chart, window) + requests_over_time(forecast, chart, window) +
-                          preemptions_over_time(forecast, chart, window) + timeline_table(forecast, window));
+                      kv_over_time(forecast, chart, view) + requests_over_time(forecast, chart, view) +
+                          preemptions_over_time(forecast, chart, view) + timeline_table(forecast));
 }
 
 std::string html_steps(const Forecast& forecast) {

@@ -1,10 +1,13 @@
 // Result files for programs. Key names are those of `vllm bench serve`; nlohmann prints the shortest text
 // that reads back to the same double, so equal runs give equal bytes. No wall-clock time, no host, no command
 // line.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "reports/explain_report.h"
 #include "reports/format.h"
 #include "reports/report.h"
+#include "reports/timeline_view.h"
 
 namespace kvcast {
 namespace {
@@ -100,6 +103,29 @@ Json gpu_of(const Forecast& forecast) {
   return gpu;
 }
 
+Json speculative_of(const Forecast& forecast) {
+  const SpeculationFacts& facts = *forecast.speculation;
+  Json json = {{"method", facts.method}, {"num_speculative_tokens", facts.num_speculative_tokens}};
+  if (forecast.record != nullptr) {
+    const SpeculationTotals& totals = forecast.record->speculation;
+    const auto drafts = static_cast<double>(totals.drafts);
+    json["num_drafts"] = totals.drafts;
+    json["num_draft_tokens"] = totals.draft_tokens;
+    json["num_accepted_tokens"] = totals.accepted_tokens;
+    json["acceptance_rate"] = known_if(
+        totals.draft_tokens > 0, static_cast<double>(totals.accepted_tokens) /
+                                     static_cast<double>(std::max<std::int64_t>(1, totals.draft_tokens)));
+    json["mean_acceptance_length"] =
+        known_if(totals.drafts > 0, 1 + static_cast<double>(totals.accepted_tokens) / std::max(1.0, drafts));
+  }
+  json["expected_tokens_per_verification"] = facts.expected_tokens;
+  json["context"] = facts.context;
+  json["speedup_of_one_sequence"] = facts.speedup_alone;
+  json["largest_paying_batch"] = facts.paying_batch;
+  json["largest_batch_tried"] = facts.batch_max;
+  return json;
+}
+
 Json slo_of(const Forecast& forecast) {
   Json terms = Json::array();
   for (const SloTerm& term : forecast.slo) {
@@ -172,9 +198,71 @@ bool asked_for(const Uncertainty& uncertainty) {
   return !uncertainty.unknown.empty() || !uncertainty.values.empty();
 }
 
+/// The distributions of latencies in milliseconds: entry i is the value that i % of the requests stay at or
+/// below.
+Json distributions_of(const RunRecord& record) {
+  std::vector<double> percents;
+  for (int percent = 0; percent <= 100; ++percent) percents.push_back(percent);
+  Json json = Json::object();
+  for (const auto& [name, samples] : {std::pair{"ttft", &record.ttft},
+                                      {"tpot", &record.tpot},
+                                      {"e2el", &record.e2el},
+                                      {"queue", &record.queue}}) {
+    if (samples->count() == 0) continue;
+    std::vector<double> values = samples->percentiles_ns(percents);
+    for (double& value : values) value /= 1e6;
+    json[name] = std::move(values);
+  }
+  return json;
+}
+
+/// State over time, at most kPoints moments that are equally far apart.
+Json timeline_of(const Forecast& forecast) {
+  constexpr std::size_t kPoints = 200;
+  const TimelineView view = timeline_of(forecast, kPoints);
+  Json usage = Json::array(), running = Json::array(), waiting = Json::array(), preemptions = Json::array();
+  for (const TimelinePoint& point : view.points) {
+    if (view.blocks > 0) usage.push_back(static_cast<double>(point.blocks_used) / view.blocks);
+    running.push_back(point.running);
+    waiting.push_back(point.waiting);
+    preemptions.push_back(point.preemptions);
+  }
+  Json json = {{"first_s", view.first_s}, {"spacing_s", view.spacing_s}};
+  if (view.blocks > 0) json["kv_usage"] = std::move(usage);
+  json["running"] = std::move(running);
+  json["waiting"] = std::move(waiting);
+  json["preemptions"] = std::move(preemptions);
+  return json;
+}
+
+// Bytes that are not UTF-8 (a path may hold any) become U+FFFD instead of an exception.
+constexpr auto kReplace = Json::error_handler_t::replace;
+
+/// As dump(2), but long lists of numbers stand on one line.
+void print(const Json& json, std::size_t indent, std::string& text) {
+  constexpr std::size_t kLong = 8;
+  const bool numbers = json.is_array() && json.size() > kLong &&
+                       std::all_of(json.begin(), json.end(), [](const Json& one) { return one.is_number(); });
+  if (!json.is_structured() || json.empty() || numbers) {
+    text += json.dump(-1, ' ', false, kReplace);
+    return;
+  }
+  text += json.is_object() ? "{\n" : "[\n";
+  bool first = true;
+  for (const auto& [key, value] : json.items()) {
+    if (!first) text += ",\n";
+    first = false;
+    text.append(indent + 2, ' ');
+    if (json.is_object()) text += Json(key).dump(-1, ' ', false, kReplace) + ": ";
+    print(value, indent + 2, text);
+  }
+  text += "\n" + std::string(indent, ' ') + (json.is_object() ? "}" : "]");
+}
+
 std::string text_of(const Json& json) {
-  // Bytes that are not UTF-8 (a path may hold any) become U+FFFD instead of an exception.
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  std::string text;
+  print(json, 0, text);
+  return text + "\n";
 }
 
 }  // namespace
@@ -201,14 +289,19 @@ std::string to_json(const Forecast& forecast) {
   json["stuck_request"] = metrics.stuck ? Json(metrics.stuck_request) : Json(nullptr);
   json["kv"] = kv_of(forecast);
   json["gpu"] = gpu_of(forecast);
+  if (forecast.speculation) json["speculative"] = speculative_of(forecast);
   json["steps"] = {{"count", metrics.steps}, {"mean_tokens", metrics.mean_batch_tokens}};
   if (!forecast.slo.empty()) json["slo"] = slo_of(forecast);
   if (forecast.price) json["cost"] = cost_of(*forecast.price, forecast);
   json["verdict"] = verdict_of(forecast);
   json["notes"] = forecast.notes;
   json["timer"] = {{"description", forecast.timer}, {"calibrated", forecast.calibrated}};
+  if (forecast.explanation != nullptr) json["explain"] = Json::parse(explain_json(*forecast.explanation));
   if (asked_for(forecast.uncertainty)) json["uncertainty"] = uncertainty_of(forecast.uncertainty);
   if (!forecast.budget.empty()) json["budget"] = budget_of(forecast.budget);
+  if (forecast.record != nullptr && metrics.completed > 0)
+    json["distributions_ms"] = distributions_of(*forecast.record);
+  if (forecast.record != nullptr && metrics.scrapes > 0) json["timeline"] = timeline_of(forecast);
   json["assumptions"] = assumptions_of(forecast.assumptions);
   json["seed"] = forecast.seed;
   json["version"] = forecast.version;

@@ -4,6 +4,8 @@
 #include "reports/format.h"
 #include "reports/markdown_text.h"
 #include "reports/report.h"
+#include "reports/speculation_text.h"
+#include "reports/timeline_view.h"
 
 namespace kvcast {
 namespace {
@@ -43,6 +45,8 @@ std::string numbers(const Forecast& forecast) {
       row("saved by copy on write", percent(metrics.branch_saving),
           "of the blocks that answers without sharing hold");
   }
+  for (const SpeculationLine& line : speculation_lines(forecast))
+    row(line.name.c_str(), line.value, line.remark.c_str());
   row("GPU busy", percent(metrics.gpu_busy_fraction), "time in engine steps / duration");
   if (forecast.price) {
     const Cost cost = cost_of_run(*forecast.price, forecast);
@@ -79,6 +83,47 @@ std::string latencies(const Forecast& forecast) {
   return text + "\n";
 }
 
+/// The waterfall from a GPU's memory to its KV cache.
+std::string budget(const Forecast& forecast) {
+  if (forecast.budget.empty()) return "";
+  std::string text =
+      "<details><summary>KV budget of a GPU</summary>\n\n| item | GiB | source |\n|---|---:|---|\n";
+  std::int64_t left = 0;
+  for (const BudgetLine& line : forecast.budget) {
+    text += fmt::format("| {} | {} | {} |\n", markdown_cell(line.item),
+                        fixed(static_cast<double>(line.bytes) / 0x1p30, 2), markdown_cell(line.source));
+    left += line.bytes;
+  }
+  return text + fmt::format("| **KV cache** | **{}** | what remains |\n\n</details>\n\n",
+                            fixed(static_cast<double>(left) / 0x1p30, 2));
+}
+
+std::string timeline(const Forecast& forecast) {
+  constexpr std::size_t kRows = 12;
+  if (forecast.record == nullptr || forecast.metrics.scrapes == 0) return "";
+  const TimelineView view = timeline_of(forecast, kRows);
+  std::string text =
+      "<details><summary>Over time</summary>\n\n| time, s | KV usage | running | waiting | preemptions so "
+      "far |\n|---:|---:|---:|---:|---:|\n";
+  for (std::size_t i = 0; i < view.points.size(); ++i) {
+    const TimelinePoint& point = view.points[i];
+    text += fmt::format("| {} | {} | {} | {} | {} |\n",
+                        significant(view.first_s + static_cast<double>(i) * view.spacing_s),
+                        view.blocks > 0 ? percent(static_cast<double>(point.blocks_used) / view.blocks) : "-",
+                        grouped(point.running), grouped(point.waiting), grouped(point.preemptions));
+  }
+  return text + "\n</details>\n\n";
+}
+
+std::string slo_terms(const Forecast& forecast) {
+  if (forecast.slo.empty()) return "";
+  std::string text = "| SLO | limit | forecast | |\n|---|---:|---:|---|\n";
+  for (const SloTerm& term : forecast.slo)
+    text += fmt::format("| {} {} | {} | {} | {} |\n", term.statistic, latency_text(term.metric).name,
+                        latency(term.limit_ms), latency(term.value_ms), term.met ? "met" : "**missed**");
+  return text + "\n";
+}
+
 std::string provenance(const Forecast& forecast) {
   std::string text;
   if (!forecast.assumptions.empty()) {
@@ -103,7 +148,8 @@ std::string to_markdown(const Forecast& forecast) {
   if (!forecast.calibrated)
     text += "> **Uncalibrated**: " + markdown_cell(uncalibrated_text(forecast)) + "\n\n";
   for (const std::string& note : forecast.notes) text += "> " + markdown_cell(note) + "\n\n";
-  return text + setup(forecast) + numbers(forecast) + latencies(forecast) + provenance(forecast);
+  return text + setup(forecast) + slo_terms(forecast) + numbers(forecast) + latencies(forecast) +
+         budget(forecast) + timeline(forecast) + provenance(forecast);
 }
 
 }  // namespace kvcast

@@ -60,6 +60,11 @@ void Progress::update(std::int64_t done) {
   std::fflush(stderr);
 }
 
+void Progress::update(std::int64_t done, std::int64_t total) {
+  total_ = total;
+  update(done);
+}
+
 void Progress::clear() {
   if (!drawn_) return;
   drawn_ = false;

@@ -24,6 +24,8 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
 
   void update(std::int64_t done);
+  /// For work that learns on the way how much it is.
+  void update(std::int64_t done, std::int64_t total);
   void clear();
 
   /// The line for `done` after `elapsed_s` seconds, without control characters (pure; for tests).

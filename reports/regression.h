@@ -22,6 +22,12 @@ namespace kvcast {
 /// GitHub-flavoured Markdown, for a pull request's comment or a job summary.
 [[nodiscard]] std::string to_markdown(const Regression& regression);
 
+/// One HTML file below 1 MB: every change with its interval and its threshold, the changes by time.
+[[nodiscard]] std::string to_html(const Regression& regression);
+
+/// One row for each kernel and sentinel; nanoseconds and fractions.
+[[nodiscard]] std::string to_csv(const Regression& regression);
+
 /// One sentence: "2 of 60 kernels are slower" and the like.
 [[nodiscard]] std::string verdict_of(const Regression& regression);
 

@@ -35,6 +35,12 @@ Json kernels(const std::vector<KernelChange>& changes) {
   return list;
 }
 
+Json side(const std::string& file, const std::string& device, const std::string& hash) {
+  Json json = {{"file", file}, {"device", device}};
+  if (!hash.empty()) json["hash"] = hash;
+  return json;
+}
+
 Json shift(const DeviceShift& device) {
   return {{"use", to_string(device.use)},
           {"sentinels_change", device.sentinels},
@@ -49,8 +55,9 @@ std::string to_json(const Regression& regression) {
   Json json = {{"schema_version", 1},
                {"status", regression.fails() ? "regression" : "ok"},
                {"version", regression.version},
-               {"base", {{"file", regression.base_name}, {"device", regression.base_device}}},
-               {"new", {{"file", regression.new_name}, {"device", regression.new_device}}},
+               {"seed", regression.seed},
+               {"base", side(regression.base_name, regression.base_device, regression.base_hash)},
+               {"new", side(regression.new_name, regression.new_device, regression.new_hash)},
                {"same_device", regression.same_device}};
   Json counts;
   for (const TimingVerdict verdict : {TimingVerdict::slower, TimingVerdict::suspect, TimingVerdict::unchanged,

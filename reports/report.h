@@ -111,10 +111,16 @@ struct MemoryForecast {
   std::vector<Assumption> assumptions;
   std::vector<InputHash> inputs;  // in order of path
   std::string version;
+  std::string command;  // shown by the HTML report only; empty: not shown
 };
 
 [[nodiscard]] std::string to_table(const MemoryForecast& report, bool color);
 void write_table(std::FILE* out, const MemoryForecast& report, bool color);
 [[nodiscard]] std::string to_json(const MemoryForecast& report);
+/// The numbers of to_json(), nested keys with a dot: a header and one row.
+[[nodiscard]] std::string to_csv(const MemoryForecast& report);
+[[nodiscard]] std::string to_markdown(const MemoryForecast& report);
+/// One HTML file below 1 MB: the budget as a waterfall, and what the blocks hold.
+[[nodiscard]] std::string to_html(const MemoryForecast& report);
 
 }  // namespace kvcast

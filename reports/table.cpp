@@ -9,6 +9,7 @@
 
 #include "reports/format.h"
 #include "reports/report.h"
+#include "reports/speculation_text.h"
 #include "reports/text_table.h"
 
 namespace kvcast {
@@ -48,7 +49,8 @@ void add_latencies(TextTable& table, const Forecast& forecast) {
   const Metrics& metrics = forecast.metrics;
   for (const LatencyText& text : kLatencies) {
     const LatencySummary& summary = metrics.*text.summary;
-    if (summary.count == 0) continue;
+    // Only result files have NTPOT: the table is the same whichever of them were asked for.
+    if (summary.count == 0 || text.summary == &Metrics::ntpot) continue;
     table.section(text.title, '-', text.definition);
     const auto row = [&](const char* statistic, double value, const std::string& remark = "") {
       table.line(fmt::format("{} {} (ms):", statistic, text.name), two(value), remark);
@@ -113,6 +115,12 @@ void add_kv(TextTable& table, const Forecast& forecast) {
                          grouped(metrics.blocks_copied)));
 }
 
+void add_speculation(TextTable& table, const Forecast& forecast) {
+  const std::vector<SpeculationLine> lines = speculation_lines(forecast);
+  if (!lines.empty()) table.section("Speculative Decoding", '-', forecast.speculation->method);
+  for (const SpeculationLine& line : lines) table.line(line.name + ":", line.value, line.remark);
+}
+
 void add_gpu(TextTable& table, const Forecast& forecast) {
   const Metrics& metrics = forecast.metrics;
   const DeploymentFacts& facts = forecast.facts;
@@ -173,6 +181,7 @@ std::string to_table(const Forecast& forecast, bool color) {
   add_throughput(table, forecast.metrics);
   add_latencies(table, forecast);
   add_kv(table, forecast);
+  add_speculation(table, forecast);
   add_gpu(table, forecast);
   table.rule();
   add_verdict(table, forecast);

@@ -4,62 +4,24 @@
 
 #include <nlohmann/json.hpp>
 
-#include "reports/format.h"
+#include "reports/csv_text.h"
+#include "reports/markdown_text.h"
 #include "reports/text_table.h"
+#include "reports/validation_text.h"
 
 namespace kvcast {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string signed_percent(double share) { return fmt::format("{:+.1f} %", 100 * share); }
 std::string unsigned_percent(double share) { return fmt::format("{:.1f} %", 100 * share); }
-
-/// "p99 TTFT", "output throughput"
-std::string label_of(const std::string& metric, const std::string& statistic) {
-  if (statistic.empty()) {
-    std::string text = metric;
-    for (char& c : text) c = c == '_' ? ' ' : c;
-    return text;
-  }
-  std::string upper = metric;
-  for (char& c : upper) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-  return (statistic == "mean" ? "mean" : statistic) + " " + upper;
-}
-
-std::string number(const ValidatedValue& value, double x) {
-  return value.statistic.empty() ? significant(x) : latency(x);
-}
-
-std::string interval_text(const ValidatedValue& value) {
-  if (!value.interval) return "-";
-  return number(value, value.interval->low) + " to " + number(value, value.interval->high);
-}
-
-std::string title_of(const ValidatedLoad& load) {
-  return load.run.empty() ? load.load : load.run + ", " + load.load;
-}
-
-std::string coverage_text(const Validation& validation) {
-  const Coverage coverage = coverage_of(validation);
-  if (coverage.of == 0) return "no intervals: the error of the step times is not known";
-  return fmt::format("{} of {} measurements lie within the stated {:.0f} % intervals ({:.1f} %)",
-                     coverage.inside, coverage.of, 100 * validation.confidence,
-                     100 * static_cast<double>(coverage.inside) / static_cast<double>(coverage.of));
-}
-
-std::string cause_text(const ValidatedLoad& load) {
-  const ValidatedValue& worst = load.values[load.worst];
-  return fmt::format("largest: {} {}, cause {}", label_of(worst.metric, worst.statistic),
-                     signed_percent(worst.error()), name_of(load.cause));
-}
 
 void add_rows(std::string& text, const ValidatedLoad& load) {
   text += fmt::format("{}\n", title_of(load));
   for (const ValidatedValue& value : load.values) {
     text += fmt::format("  {:<26}{:>12}{:>12}{:>10}   {}{}\n", label_of(value.metric, value.statistic),
-                        number(value, value.measured), number(value, value.forecast),
-                        signed_percent(value.error()), interval_text(value),
+                        number_of(value, value.measured), number_of(value, value.forecast),
+                        signed_percent(value.error()), interval_of(value),
                         value.interval && !value.covered() ? "  outside" : "");
   }
 }
@@ -136,23 +98,30 @@ std::string to_json(const Validation& validation) {
       {"confidence", validation.confidence}, {"inside", coverage.inside}, {"of", coverage.of}};
   json["skipped"] = validation.skipped;
   json["notes"] = validation.notes;
+  json["assumptions"] = Json::array();
+  for (const Assumption& assumption : validation.assumptions)
+    json["assumptions"].push_back({{"text", assumption.text}, {"source", assumption.source}});
+  if (!validation.seed.empty()) json["seed"] = validation.seed;
   json["version"] = validation.version;
+  json["inputs"] = Json::object();
+  for (const InputHash& input : validation.inputs) json["inputs"][input.path] = input.hash;
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 std::string to_markdown(const Validation& validation) {
-  std::string text = fmt::format("**{}**: step times from {}.\n\n", validation.title, validation.timer);
+  std::string text = fmt::format("**{}**: step times from {}.\n\n", markdown_cell(validation.title),
+                                 markdown_cell(validation.timer));
   text += "| load | | measured | forecast | error | 90 % interval | |\n|---|---|---|---|---|---|---|\n";
   for (const ValidatedLoad& load : validation.loads) {
-    std::string title = title_of(load);
+    std::string title = markdown_cell(title_of(load));
     for (std::size_t i = 0; i < load.values.size(); ++i) {
       const ValidatedValue& value = load.values[i];
       std::string remark = value.interval && !value.covered() ? "outside" : "";
       if (i == load.worst)
         remark += fmt::format("{}largest: {}", remark.empty() ? "" : "; ", name_of(load.cause));
       text += fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", title,
-                          label_of(value.metric, value.statistic), number(value, value.measured),
-                          number(value, value.forecast), signed_percent(value.error()), interval_text(value),
+                          label_of(value.metric, value.statistic), number_of(value, value.measured),
+                          number_of(value, value.forecast), signed_percent(value.error()), interval_of(value),
                           remark);
       title.clear();
     }
@@ -163,8 +132,24 @@ std::string to_markdown(const Validation& validation) {
                         unsigned_percent(summary.median), unsigned_percent(summary.largest));
   }
   text += "\n" + coverage_text(validation) + ".\n";
-  for (const std::string& skipped : validation.skipped) text += "\nNot compared: " + skipped + "\n";
-  for (const std::string& note : validation.notes) text += "\nNote: " + note + "\n";
+  for (const std::string& skipped : validation.skipped)
+    text += "\nNot compared: " + markdown_cell(skipped) + "\n";
+  for (const std::string& note : validation.notes) text += "\nNote: " + markdown_cell(note) + "\n";
+  return text;
+}
+
+std::string to_csv(const Validation& validation) {
+  std::string text;
+  add_csv_row(text, {"run", "load", "metric", "statistic", "measured", "forecast", "error", "low", "high",
+                     "inside", "cause"});
+  for (const ValidatedLoad& load : validation.loads) {
+    for (const ValidatedValue& value : load.values)
+      add_csv_row(text, {load.run, load.load, value.metric, value.statistic, csv_number(value.measured),
+                         csv_number(value.forecast), csv_number(value.error()),
+                         value.interval ? csv_number(value.interval->low) : "",
+                         value.interval ? csv_number(value.interval->high) : "",
+                         value.interval ? (value.covered() ? "true" : "false") : "", name_of(load.cause)});
+  }
   return text;
 }
 

@@ -13,5 +13,9 @@ namespace kvcast {
 [[nodiscard]] std::string to_json(const Validation& validation);
 /// GitHub-flavoured Markdown.
 [[nodiscard]] std::string to_markdown(const Validation& validation);
+/// One row for each number; latencies in milliseconds, errors as fractions.
+[[nodiscard]] std::string to_csv(const Validation& validation);
+/// One HTML file below 1 MB.
+[[nodiscard]] std::string to_html(const Validation& validation);
 
 }  // namespace kvcast

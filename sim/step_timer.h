@@ -2,7 +2,10 @@
 /// it takes.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "sim/base/units.h"
 
@@ -23,6 +26,14 @@ struct StepShape {
   /// selected tokens), where other layers attend to decode_context. 0: not counted, or there are none. Where
   /// every layer is bounded, decode_context itself is that sum.
   std::int64_t decode_reach = 0;
+  // Speculative decoding. A decoding sequence that verifies drafts counts as one of decode_seqs, with what its
+  // last query attends to in decode_context.
+  std::int64_t verify_tokens = 0;  // its further queries, one for each draft; in tokens and sampled too
+  std::int64_t verify_pairs = 0;   // query-key pairs of these under the causal mask
+  std::int64_t draft_seqs = 0;     // sequences that drafts are proposed for behind the step
+  std::int64_t draft_tokens = 0;   // the drafts, summed
+  /// Tokens of all data-parallel ranks that step together; 0: there is one rank, `tokens` it is.
+  std::int64_t group_tokens = 0;
 };
 
 /// What one step costs. Bytes and FLOP are those of one GPU.
@@ -30,6 +41,36 @@ struct StepCost {
   FineDuration time{};
   std::int64_t hbm_bytes = 0;
   std::int64_t flop = 0;
+};
+
+/// What one stage of a pipeline takes of a step.
+struct StageCost {
+  FineDuration time{};      // of its GPUs
+  FineDuration transfer{};  // until the next stage has what it made; 0 for the last
+};
+
+/// What a step's time is spent on.
+enum class StepPart : std::uint8_t {
+  compute,        // kernels that arithmetic bounds
+  weights,        // kernels that reading weights bounds
+  kv,             // attention that reading the KV cache bounds
+  activations,    // kernels that the memory traffic of activations bounds
+  communication,  // between GPUs
+  bubble,         // pipeline stages that wait for each other
+  host,           // the engine's own work that the GPU waits for
+  drafting,       // proposing tokens, whatever on
+  unsplit,        // the timer does not say
+};
+inline constexpr std::size_t kStepParts = 9;
+
+/// A step's time by what it is spent on, and the bytes of HBM by what they are of (communication, bubble and
+/// host move none). By StepPart.
+struct StepParts {
+  std::array<std::int64_t, kStepParts> time{};  // 2^-20 ns
+  std::array<std::int64_t, kStepParts> bytes{};
+
+  [[nodiscard]] std::int64_t& time_of(StepPart part) { return time[static_cast<std::size_t>(part)]; }
+  [[nodiscard]] std::int64_t& bytes_of(StepPart part) { return bytes[static_cast<std::size_t>(part)]; }
 };
 
 /// Cost of a pure decode step of a fixed number of sequences: affine in the context sum C, for every C up to
@@ -58,6 +99,19 @@ class StepTimer {
   [[nodiscard]] virtual DecodeLine decode_within(std::int64_t seqs, std::int64_t context,
                                                  std::int64_t /*reach*/) const {
     return decode(seqs, context);
+  }
+  /// What the stages of a pipeline take, in order: step(shape) is their sum. One stage, the whole step, where
+  /// the model is not spread over several.
+  virtual void stages(const StepShape& shape, std::vector<StageCost>& costs) const {
+    costs.assign(1, {step(shape).time, {}});
+  }
+  /// Where step(shape) goes: times sum to its time, bytes to its hbm_bytes, exactly.
+  [[nodiscard]] virtual StepParts parts(const StepShape& shape) const {
+    const StepCost cost = step(shape);
+    StepParts parts;
+    parts.time_of(StepPart::unsplit) = cost.time.count();
+    parts.bytes_of(StepPart::unsplit) = cost.hbm_bytes;
+    return parts;
   }
   /// One standard error of step(shape).time, relative to it, from what the times rest on; 0: not known.
   [[nodiscard]] virtual double relative_error(const StepShape& /*shape*/) const { return 0; }

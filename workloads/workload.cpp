@@ -65,6 +65,8 @@ Base read_trace(Config& config, std::uint64_t seed, InputFiles& inputs,
                 std::vector<std::string>& assumptions) {
   const std::string path = config.get_string("path");
   const std::string format = config.get_string("format", "auto");
+  std::string changed_by;
+  const TraceChanges changes = read_changes(config, changed_by);
   const std::vector<TraceFile> files = inputs.open_all(path);
   const auto& entry = choose_format(format, config.where("format"), files);
   config.note("format", entry.name, format == "auto" ? Origin::derived : Origin::given);
@@ -74,7 +76,7 @@ Base read_trace(Config& config, std::uint64_t seed, InputFiles& inputs,
   Base base;
   base.description = fmt::format("trace {} ({})", path, entry.name);
   base.credit = entry.make.credit;
-  const TraceChanges changes = read_changes(config, base.description);
+  base.description += changed_by;
   const bool window = changes.from > Duration{} || changes.to < Duration::max();
   if (window && make()->has_feedback()) {
     config.fail(config.has("from_s") ? "from_s" : "to_s",
@@ -124,7 +126,7 @@ void read_slo_classes(Config& config, Decorations& decorations, std::string& des
   if (!config.has("slo_classes")) return;
   Config classes = config.child("slo_classes");
   double total = 0;
-  for (const std::string& name : classes.keys()) {
+  for (const std::string& name : classes.names()) {
     decorations.slo_classes.push_back(name);
     decorations.slo_weights.push_back(classes.get_real(name, {0, 1e9}));
     total += decorations.slo_weights.back();

@@ -1,9 +1,6 @@
 // kvcast calibrate import TABLES...: step times from tables of kernel timings.
 #include <fmt/format.h>
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -16,11 +13,14 @@
 #include "hwmodels/kernel_fit.h"
 #include "hwmodels/layer_profile.h"
 #include "hwmodels/parquet.h"
+#include "reports/fit_report.h"
 #include "sim/app/calibrate.h"
 #include "sim/app/options.h"
 #include "sim/app/outputs.h"
+#include "sim/app/result_files.h"
 #include "sim/base/config.h"
 #include "sim/base/file.h"
+#include "sim/base/hash.h"
 #include "sim/base/text.h"
 #include "workloads/lines.h"
 
@@ -35,6 +35,8 @@ struct Options {
   std::string device;
   std::string source;
   std::string seed;
+  ResultPaths results;
+  std::string command;
 };
 
 constexpr std::size_t kParquetBytesMax = std::size_t{1} << 30;
@@ -124,15 +126,65 @@ std::string duration_range(int decade) {
   return at + 1 < names.size() ? names[at] + " to " + names[at + 1] : "above " + names.back();
 }
 
-/// \param out standard output, or standard error where the calibration itself goes to standard output
+/// What is printed of the fit: the errors on held-out rows. \param out standard output, or standard error
+/// where another output goes to standard output
 void print_report(const KernelFits& fits, std::FILE* out) {
   fmt::print(out, "{:<26} {:<18} {:>7} {:>9} {:>8} {:>8}\n", "Held-out rows", "measured time", "rows",
              "median %", "p90 %", "p99 %");
   for (const HoldoutLine& line : fits.report) {
+    if (line.error.rows == 0) continue;
     fmt::print(out, "{:<26} {:<18} {:>7} {:>9.1f} {:>8.1f} {:>8.1f}\n", line.kernel,
                duration_range(line.decade), line.error.rows, 100 * line.error.median, 100 * line.error.p90,
                100 * line.error.p99);
   }
+}
+
+/// The kernel whose held-out rows are off the most, and how the others do.
+std::string verdict_of(const KernelFits& fits) {
+  const HoldoutLine* best = nullptr;
+  const HoldoutLine* worst = nullptr;
+  std::size_t rows = 0;
+  for (const HoldoutLine& line : fits.report) {
+    if (line.decade != HoldoutLine::kAllDecades || line.error.rows == 0) continue;
+    rows += line.error.rows;
+    if (best == nullptr || line.error.median < best->error.median) best = &line;
+    if (worst == nullptr || line.error.median > worst->error.median) worst = &line;
+  }
+  if (best == nullptr)
+    return fmt::format("{} kernels fitted, none of them with rows to spare for a judgement",
+                       fits.kernels.size());
+  return fmt::format(
+      "{} kernel{} fitted; {} held-out rows are off by a median of {:.1f} % ({}) to {:.1f} % ({})",
+      fits.kernels.size(), fits.kernels.size() == 1 ? "" : "s", rows, 100 * best->error.median, best->kernel,
+      100 * worst->error.median, worst->kernel);
+}
+
+FitReport report_of(const Options& options, const KernelFits& fits, const CalibrationHeader& header,
+                    const HoldoutOptions& holdout, const std::vector<std::string>& files) {
+  FitReport report;
+  report.title = "Calibration of " + header.device;
+  report.sub = header.source + "; " + header.engine;
+  report.verdict = verdict_of(fits);
+  report.held_out = fmt::format(
+      "{:.0f} % of the rows of each kernel and decade of time were kept from the fit that is judged here; of "
+      "\"whole "
+      "sites\" all rows of a shape were.",
+      100 * holdout.share);
+  report.log_errors = true;
+  for (const HoldoutLine& line : fits.report)
+    report.rows.push_back({line.kernel, duration_range(line.decade),
+                           static_cast<std::int64_t>(line.error.rows), line.error.median, line.error.p90,
+                           line.error.p99, static_cast<std::int64_t>(line.seen.rows), line.seen.median,
+                           line.seen.p90});
+  for (const JudgedRow& row : fits.rows)
+    report.points.push_back({row.kernel, row.us, row.forecast_us, 0, 0, row.held_out});
+  for (const std::string& path : files) report.inputs.push_back({path, file_hash(path)});
+  std::sort(report.inputs.begin(), report.inputs.end(),
+            [](const InputHash& x, const InputHash& y) { return x.path < y.path; });
+  report.seed = fmt::format("{}", holdout.seed);
+  report.command = options.command;
+  report.version = KVCAST_VERSION;
+  return report;
 }
 
 std::string report_json(const KernelFits& fits) {
@@ -196,11 +248,24 @@ ExitCode import_layers(const Options& options, const std::string& folder,
   return ExitCode::fine;
 }
 
+/// A layer profile is kept as it is: there is no fit whose error could be told.
+void refuse_reports(const Options& options) {
+  for (const auto& [name, path] : {std::pair{"--json", &options.results.json},
+                                   {"--report", &options.results.report},
+                                   {"--csv", &options.results.csv},
+                                   {"--markdown", &options.results.markdown}}) {
+    if (!path->empty())
+      throw InputError(std::string(name) +
+                       " tells how well a fit does; a layer profile is imported without one");
+  }
+}
+
 ExitCode import(const Options& options) {
   if (options.tables.empty())
     throw InputError("kvcast calibrate import needs TABLES...; see kvcast calibrate import --help");
   if (options.out.empty()) throw InputError("kvcast calibrate import needs --out FILE");
   if (const auto sizes = profile_folders(options.tables.front()); !sizes.empty()) {
+    refuse_reports(options);
     if (options.tables.size() > 1) throw InputError("a layer profile is imported by itself: name one folder");
     return import_layers(options, options.tables.front(), sizes);
   }
@@ -208,6 +273,8 @@ ExitCode import(const Options& options) {
   if (!options.seed.empty())
     holdout.seed = static_cast<std::uint64_t>(
         parse_integer("--seed", options.seed, 0, std::numeric_limits<std::int64_t>::max()));
+  ResultFiles results(options.results, {options.out});
+  holdout.judge_seen = results.any();
   const std::vector<std::string> files = table_files(options.tables);
   const GpuSpec gpu = gpu_before(options, files);
   KernelTables tables(gpu.sm_count);
@@ -228,25 +295,29 @@ ExitCode import(const Options& options) {
   for (const FittedKernel& kernel : fits.kernels)
     out.write(format_kernel_fit(kernel.fit, format_holdout(kernel.holdout)) + "\n");
   out.commit();
-  print_report(fits, options.out == "-" ? stderr : stdout);
+  if (results.any()) results.write(report_of(options, fits, header, holdout, files));
+  print_report(fits, results.to_stdout() ? stderr : stdout);
   return ExitCode::fine;
 }
 
 }  // namespace
 
-Command add_calibrate_import(CLI::App& calibrate) {
-  CLI::App* app = calibrate.add_subcommand("import", "Fit a calibration to tables of kernel timings");
+Command add_calibrate_import(CommandParser calibrate, const std::string& command) {
+  const CommandParser app =
+      calibrate.add_subcommand("import", "Fit a calibration to tables of kernel timings");
   auto options = std::make_shared<Options>();
-  app->add_option("tables", options->tables,
-                  "Tables as NVIDIA's aiconfigurator publishes them, as Parquet or CSV, plain or compressed, "
-                  "or folders "
-                  "that hold them; or a layer profile of LLMServingSim (the folder of its meta.yaml)")
-      ->type_name("TABLES...");
-  app->add_option("--out", options->out, "The calibration to write")->type_name("FILE");
-  app->add_option("--device", options->device, "The GPU, by its name in kvcast list gpus")->type_name("NAME");
-  app->add_option("--source", options->source, "Where the tables come from, for the file's header")
-      ->type_name("TEXT");
-  app->add_option("--seed", options->seed, "Seed of the rows that are held out (default 1)")->type_name("N");
+  options->command = command;
+  app.add_option("tables", options->tables,
+                 "Tables as NVIDIA's aiconfigurator publishes them, as Parquet or CSV, plain or compressed, "
+                 "or folders "
+                 "that hold them; or a layer profile of LLMServingSim (the folder of its meta.yaml)")
+      .type_name("TABLES...");
+  app.add_option("--out", options->out, "The calibration to write").type_name("FILE");
+  app.add_option("--device", options->device, "The GPU, by its name in kvcast list gpus").type_name("NAME");
+  app.add_option("--source", options->source, "Where the tables come from, for the file's header")
+      .type_name("TEXT");
+  app.add_option("--seed", options->seed, "Seed of the rows that are held out (default 1)").type_name("N");
+  declare_results(app, options->results, "the errors of the fit", "a row for each kernel and decade of time");
   return {app, [options] { return import(*options); }, {}};
 }
 

@@ -2,9 +2,6 @@
 // trusted.
 #include <fmt/format.h>
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -19,7 +16,9 @@
 #include "sim/app/calibrate.h"
 #include "sim/app/options.h"
 #include "sim/app/outputs.h"
+#include "sim/app/result_files.h"
 #include "sim/base/file.h"
+#include "sim/base/hash.h"
 
 namespace kvcast {
 namespace {
@@ -29,7 +28,9 @@ constexpr std::size_t kBytesMax = std::size_t{1} << 30;
 struct Options {
   std::string device = "cuda";
   bool quick = false;
-  std::string out, report, from;
+  std::string out, from;
+  ResultPaths results;
+  std::string command;
   std::string seed, threads, steps;
   bool resume = false;
   std::string progress = "auto";
@@ -183,9 +184,9 @@ std::vector<FitRow> rows_of(const BenchCalibration& calibration) {
   return rows;
 }
 
-void write_report(const Options& options, const CalibrationHeader& header,
-                  const BenchCalibration& calibration, const std::vector<BenchFact>& facts,
-                  const std::string& verdict) {
+FitReport report_of(const Options& options, const Numbers& numbers, const CalibrationHeader& header,
+                    const BenchCalibration& calibration, const std::vector<BenchFact>& facts,
+                    const std::string& verdict) {
   FitReport report;
   report.title = "Calibration of " + header.device;
   report.sub = header.source + "; " + header.created_by;
@@ -193,13 +194,17 @@ void write_report(const Options& options, const CalibrationHeader& header,
   report.held_out = "A seventh of the shapes of each kernel was kept from the fit that is judged here.";
   report.version = KVCAST_VERSION;
   report.rows = rows_of(calibration);
-  for (const BenchFact& fact : facts) report.notes.push_back("Measured of the device: " + fact.text + ".");
+  for (const BenchFact& fact : facts) report.notes.push_back(fact.text);
   for (const BenchPoint& point : calibration.points)
     report.points.push_back({point.op, point.us, point.forecast, point.bytes, point.flop, point.held_out});
-  report.command = header.created_by + " --out " + options.out;
-  OutputFile file(options.report);
-  file.write(to_html(report));
-  file.commit();
+  report.command = options.command;
+  // Records that were read are an input; records that were measured just now are in the calibration itself.
+  if (options.from.empty() || numbers.steps > 0) report.seed = fmt::format("{}", numbers.seed);
+  const std::string& records = options.from.empty() ? options.out : options.from;
+  std::error_code error;
+  if (std::filesystem::is_regular_file(records, error))
+    report.inputs.push_back({records, file_hash(records)});
+  return report;
 }
 
 void write_calibration(const Options& options, const CalibrationHeader& header, const std::string& extra,
@@ -214,6 +219,7 @@ void write_calibration(const Options& options, const CalibrationHeader& header, 
 ExitCode calibrate(const Options& options) {
   if (options.out.empty()) throw InputError("kvcast calibrate needs --out FILE; see kvcast calibrate --help");
   const Numbers numbers = read_numbers(options);
+  ResultFiles results(options.results, {options.out});
   if (numbers.steps > 0 && options.device != "cpu")
     throw InputError("--steps judges the fit by steps that the CPU backend runs; it needs --device cpu");
   std::vector<std::string> lines;
@@ -243,36 +249,37 @@ ExitCode calibrate(const Options& options) {
         check.steps, check.median, check.p90, check.bias);
   }
   write_calibration(options, header, extra, calibration, lines);
-  if (!options.report.empty()) write_report(options, header, calibration, facts, verdict);
+  if (results.any()) results.write(report_of(options, numbers, header, calibration, facts, verdict));
   if (options.from.empty()) std::filesystem::remove(options.out + ".partial");
-  for (const BenchFact& fact : facts) fmt::print("{}\n", fact.text);
-  fmt::print("\n{}\n{}\n", hold_out_text(rows_of(calibration)), verdict);
+  std::FILE* to = results.to_stdout() ? stderr : stdout;
+  for (const BenchFact& fact : facts) fmt::print(to, "{}\n", fact.text);
+  fmt::print(to, "\n{}\n{}\n", hold_out_text(rows_of(calibration)), verdict);
   return ExitCode::fine;
 }
 
 }  // namespace
 
-Command add_calibrate_run(CLI::App& calibrate_app) {
+Command add_calibrate_run(CommandParser calibrate_app, const std::string& command) {
   auto options = std::make_shared<Options>();
-  CLI::App& app = calibrate_app;
+  options->command = command;
+  const CommandParser app = calibrate_app;
   app.add_option("--device", options->device,
                  "cuda (this machine's GPU, the default) or cpu (the CPU backend)")
-      ->type_name("NAME");
+      .type_name("NAME");
   app.add_flag("--quick", options->quick, "Fewer shapes and samples: under a minute");
-  app.add_option("--out", options->out, "The calibration to write")->type_name("FILE");
-  app.add_option("--report", options->report, "HTML: the hold-out table, the roofline, the residuals")
-      ->type_name("FILE");
+  app.add_option("--out", options->out, "The calibration to write").type_name("FILE");
+  declare_results(app, options->results, "the errors of the fit", "a row for each kernel and decade of time");
   app.add_option("--from", options->from, "Fit the records of this file instead of measuring")
-      ->type_name("FILE");
+      .type_name("FILE");
   app.add_flag("--resume", options->resume,
                "Keep what an interrupted run left in FILE.partial, measure the rest");
   app.add_option("--steps", options->steps,
                  "Judge the fit by so many steps of a small model, run here (cpu only)")
-      ->type_name("N");
-  app.add_option("--seed", options->seed, "Of the order, the data and the steps (default 1)")->type_name("N");
-  app.add_option("--threads", options->threads, "Of the CPU backend (default 1)")->type_name("N");
-  app.add_option("--progress", options->progress, "auto, on or off")->type_name("MODE");
-  return {&app, [options] { return calibrate(*options); }, {}};
+      .type_name("N");
+  app.add_option("--seed", options->seed, "Of the order, the data and the steps (default 1)").type_name("N");
+  app.add_option("--threads", options->threads, "Of the CPU backend (default 1)").type_name("N");
+  app.add_option("--progress", options->progress, "auto, on or off").type_name("MODE");
+  return {app, [options] { return calibrate(*options); }, {}};
 }
 
 }  // namespace kvcast

@@ -1,21 +1,23 @@
 // kvcast calibrate steps LOG...: whole-step times from an engine's own log.
 #include <fmt/format.h>
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "hwmodels/step_fit.h"
+#include "reports/fit_report.h"
 #include "sim/app/calibrate.h"
 #include "sim/app/outputs.h"
+#include "sim/app/result_files.h"
+#include "sim/base/hash.h"
 #include "sim/base/text.h"
 #include "workloads/step_log.h"
 
@@ -29,6 +31,8 @@ constexpr std::size_t kBlocks =
 struct Options {
   std::vector<std::string> logs, hold_out;
   std::string out, columns, device;
+  ResultPaths results;
+  std::string command;
 };
 
 /// Steps of one fit, with the runs that they are from.
@@ -83,12 +87,15 @@ void print_errors(std::FILE* to, const std::vector<StepErrors>& errors) {
                100 * e.p90, 100 * e.bias);
 }
 
+std::string term_name(const StepTerm& term) {
+  const std::string over = term.count == StepCount::tokens_over ? fmt::format(" {}", term.knee) : "";
+  return std::string(to_string(term.count)) + over;
+}
+
 void print_model(std::FILE* to, const StepModel& model) {
   fmt::print(to, "  step time = sum of, in microseconds\n");
   for (const StepTerm& term : model.terms) {
-    const std::string over = term.count == StepCount::tokens_over ? fmt::format(" {}", term.knee) : "";
-    fmt::print(to, "    {:>12.4g} x {:<24} +- {:.2g}\n", term.us, std::string(to_string(term.count)) + over,
-               term.us_error);
+    fmt::print(to, "    {:>12.4g} x {:<24} +- {:.2g}\n", term.us, term_name(term), term.us_error);
   }
   fmt::print(
       to, "  the machine's speed over stretches of the log: +- {:.1f} %; kinds of steps apart: +- {:.1f} %\n",
@@ -109,8 +116,16 @@ std::vector<StepSample> of_run(const Group& group, std::size_t run, bool others)
   return samples;
 }
 
+std::string base_name(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
+
+std::string joined_names(const std::vector<std::string>& paths) {
+  std::string text;
+  for (const std::string& path : paths) text += (text.empty() ? "" : ", ") + base_name(path);
+  return text;
+}
+
 /// Each run judged by a model that was fitted to the others alone.
-void print_leave_one_out(std::FILE* to, const Group& group, const StepLog& log) {
+void print_leave_one_out(std::FILE* to, const Group& group, const StepLog& log, FitReport& report) {
   std::vector<std::size_t> runs;
   for (const StepSample& sample : group.samples) {
     if (runs.empty() || runs.back() != sample.run) runs.push_back(sample.run);
@@ -132,6 +147,8 @@ void print_leave_one_out(std::FILE* to, const Group& group, const StepLog& log) 
     const double speed = speed_against(model, own);
     const StepErrors plain = step_errors(model, own).front();
     const StepErrors scaled = step_errors(model, own, speed).front();
+    report.runs.push_back({group.name, base_name(log.runs[run]), plain.steps, plain.median, plain.p90, speed,
+                           scaled.median, scaled.p90});
     fmt::print(to,
                "    {:>7} steps: median |e| {:.2f} % [{:.2f} %], p90 {:.1f} % [{:.1f} %], speed {:.3f}  {}\n",
                plain.steps, 100 * plain.median, 100 * scaled.median, 100 * plain.p90, 100 * scaled.p90, speed,
@@ -155,13 +172,6 @@ std::optional<double> hold_out_share(const Options& options) {
   return share;
 }
 
-std::string joined_names(const std::vector<std::string>& paths) {
-  std::string text;
-  for (const std::string& path : paths)
-    text += (text.empty() ? "" : ", ") + path.substr(path.find_last_of('/') + 1);
-  return text;
-}
-
 CalibrationHeader header_of(const Options& options, const StepLog& log, const std::string& held_out) {
   CalibrationHeader header;
   header.kind = "steps";
@@ -180,25 +190,53 @@ CalibrationHeader header_of(const Options& options, const StepLog& log, const st
   return header;
 }
 
+const char* kind_of(const StepShape& shape) {
+  if (shape.prefill_seqs == 0) return "decode";
+  return shape.decode_seqs == 0 ? "prefill" : "mixed";
+}
+
+void add_points(const StepModel& model, std::span<const StepSample> samples, bool held_out,
+                FitReport& report) {
+  for (const StepSample& sample : samples) {
+    const std::string kind = kind_of(sample.shape);
+    report.points.push_back({.kernel = model.name.empty() ? kind : model.name + ", " + kind,
+                             .us = sample.time_us,
+                             .forecast = step_us(model, sample.shape),
+                             .held_out = held_out});
+  }
+}
+
 /// Errors on steps that a fit has not seen: other logs, or blocks of these that a fit of its own goes
 /// without.
 std::vector<StepErrors> held_out_errors(const Group& group, const StepModel& model,
-                                        std::optional<double> share, const std::vector<Group>& others) {
+                                        std::optional<double> share, const std::vector<Group>& others,
+                                        FitReport& report) {
   for (const Group& other : others) {
-    if (other.name == group.name) return step_errors(model, other.samples);
+    if (other.name != group.name) continue;
+    add_points(model, group.samples, false, report);
+    add_points(model, other.samples, true, report);
+    return step_errors(model, other.samples);
   }
-  if (!share || *share == 0) return {};
-  const Split split = split_blocks(group, *share);
-  if (split.fit.size() < kStepSamplesMin) return {};
-  return step_errors(fit_step_model(split.fit, group.name), split.held_out);
+  Split split;
+  if (share && *share > 0) split = split_blocks(group, *share);
+  if (split.fit.size() < kStepSamplesMin) {
+    add_points(model, group.samples, false, report);
+    return {};
+  }
+  const StepModel judge = fit_step_model(split.fit, group.name);
+  add_points(judge, split.fit, false, report);
+  add_points(judge, split.held_out, true, report);
+  return step_errors(judge, split.held_out);
 }
 
 /// The fit of one group, with its report.
 StepModel fit_group(std::FILE* to, const Group& group, const StepLog& log, std::optional<double> share,
-                    const std::vector<Group>& others) {
+                    const std::vector<Group>& others, FitReport& report) {
   fmt::print(to, "{}\n", group.name.empty() ? "all steps" : group.name);
   StepModel model = fit_step_model(group.samples, group.name);
-  model.errors = held_out_errors(group, model, share, others);
+  model.errors = held_out_errors(group, model, share, others, report);
+  for (const StepTerm& term : model.terms)
+    report.terms.push_back({group.name, term_name(term), term.us, term.us_error});
   fmt::print(to, "  fitted to {} steps\n", model.steps);
   print_model(to, model);
   if (!model.errors.empty()) {
@@ -208,8 +246,43 @@ StepModel fit_group(std::FILE* to, const Group& group, const StepLog& log, std::
   } else {
     fmt::print(to, "  no steps were held out{}\n", share && *share == 0 ? "" : ": there are too few");
   }
-  print_leave_one_out(to, group, log);
+  print_leave_one_out(to, group, log, report);
   return model;
+}
+
+/// The parts of the report that do not come from the fits. \param steps that were fitted to
+void frame_report(const Options& options, const CalibrationHeader& header, const std::string& held_out,
+                  std::size_t steps, FitReport& report) {
+  std::size_t judged = 0;
+  std::vector<double> errors;
+  for (const FitPoint& point : report.points) {
+    if (!point.held_out) continue;
+    ++judged;
+    errors.push_back(std::abs(point.forecast / point.us - 1));
+  }
+  report.title =
+      "Calibration " + (header.device == "unknown" ? "" : "of " + header.device + " ") + "from step logs";
+  report.sub = header.source + (header.engine.empty() ? "" : "; " + header.engine);
+  report.verdict = fmt::format("Fitted to {} steps", steps);
+  if (judged > 0) {
+    const auto middle = errors.begin() + static_cast<std::ptrdiff_t>(errors.size() / 2);
+    std::nth_element(errors.begin(), middle, errors.end());
+    report.verdict +=
+        fmt::format("; half of {} steps that a fit had not seen are within {:.1f} %", judged, 100 * *middle);
+  }
+  report.held_out = "E" + held_out.substr(1) + ".";
+  report.row_name = "Steps";
+  report.rows = fit_rows(report.points);
+  for (const std::vector<std::string>* paths : {&options.logs, &options.hold_out}) {
+    std::error_code error;
+    for (const std::string& path : *paths)
+      if (std::filesystem::exists(path, error)) report.inputs.push_back({path, file_hash(path)});
+  }
+  if (!options.columns.empty()) report.inputs.push_back({options.columns, file_hash(options.columns)});
+  std::sort(report.inputs.begin(), report.inputs.end(),
+            [](const InputHash& x, const InputHash& y) { return x.path < y.path; });
+  report.command = options.command;
+  report.version = KVCAST_VERSION;
 }
 
 ExitCode calibrate_steps(const Options& options) {
@@ -222,48 +295,57 @@ ExitCode calibrate_steps(const Options& options) {
   StepLog log, held;
   read_logs(options.logs, columns ? &*columns : nullptr, log);
   if (!share) read_logs(options.hold_out, columns ? &*columns : nullptr, held);
+  ResultFiles results(options.results, {options.out});
   OutputFile output(options.out);
-  std::FILE* to = options.out == "-" ? stderr : stdout;
+  std::FILE* to = results.to_stdout() ? stderr : stdout;
   for (const std::string& note : log.notes) fmt::print(to, "{}\n", note);
   const std::vector<Group> others = groups_of(held);
   const std::string held_out =
       share ? fmt::format("errors are those of a fit that went without {:g} % of each run, in {} blocks",
                           100 * *share, kBlocks)
             : "errors are those on " + joined_names(options.hold_out);
-  std::string text = format_calibration_header(header_of(options, log, held_out)) + "\n";
+  const CalibrationHeader header = header_of(options, log, held_out);
+  FitReport report;
+  std::string text = format_calibration_header(header) + "\n";
   for (const Group& group : groups_of(log))
-    text += format_step_model(fit_group(to, group, log, share, others)) + "\n";
+    text += format_step_model(fit_group(to, group, log, share, others, report)) + "\n";
   output.write(text);
   output.commit();
+  if (results.any()) {
+    frame_report(options, header, held_out, log.steps.size(), report);
+    results.write(report);
+  }
   return ExitCode::fine;
 }
 
 }  // namespace
 
-Command add_calibrate_steps(CLI::App& calibrate) {
+Command add_calibrate_steps(CommandParser calibrate, const std::string& command) {
   auto options = std::make_shared<Options>();
-  CLI::App* app = calibrate.add_subcommand(
+  options->command = command;
+  const CommandParser app = calibrate.add_subcommand(
       "steps", "Fit whole-step times to an engine's own log: what each step computed, and how long it took");
-  app->add_option("logs", options->logs,
-                  "Step logs: JSON lines {\"step\": {\"start_us\", \"dur_us\", \"scheduled\": [[id, tokens, "
-                  "computed], "
-                  "...]}}, or CSV with a row a step; plain or compressed")
-      ->type_name("LOG...");
-  app->add_option("--out", options->out,
-                  "The calibration to write, for engine.step_time: {calibration: FILE}")
-      ->type_name("FILE");
-  app->add_option("--hold-out", options->hold_out,
-                  "Logs to judge the fit on, or the share of each run that a second fit goes without, to be "
-                  "judged on it "
-                  "(default: 0.2)")
-      ->type_name("FILE...|SHARE")
-      ->expected(1, -1);
-  app->add_option("--columns", options->columns,
-                  "Column map of a CSV, as YAML (default: the columns of vLLM's step tracing; see "
-                  "docs/calibration.md)")
-      ->type_name("FILE");
-  app->add_option("--device", options->device, "What the engine ran on, a name of kvcast list gpus or cpu")
-      ->type_name("NAME");
+  app.add_option("logs", options->logs,
+                 "Step logs: JSON lines {\"step\": {\"start_us\", \"dur_us\", \"scheduled\": [[id, tokens, "
+                 "computed], "
+                 "...]}}, or CSV with a row a step; plain or compressed")
+      .type_name("LOG...");
+  app.add_option("--out", options->out, "The calibration to write, for engine.step_time: {calibration: FILE}")
+      .type_name("FILE");
+  app.add_option("--hold-out", options->hold_out,
+                 "Logs to judge the fit on, or the share of each run that a second fit goes without, to be "
+                 "judged on it "
+                 "(default: 0.2)")
+      .type_name("FILE...|SHARE")
+      .expected(1, -1);
+  app.add_option("--columns", options->columns,
+                 "Column map of a CSV, as YAML (default: the columns of vLLM's step tracing; see "
+                 "docs/calibration.md)")
+      .type_name("FILE");
+  app.add_option("--device", options->device, "What the engine ran on, a name of kvcast list gpus or cpu")
+      .type_name("NAME");
+  declare_results(app, options->results, "the errors of the fit",
+                  "a row for each kind of step and decade of time");
   return {app, [options] { return calibrate_steps(*options); }, {}};
 }
 

@@ -1,9 +1,6 @@
 // kvcast compare: scenarios, or one scenario with values varied, on the same requests.
 #include <fmt/format.h>
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
@@ -82,6 +79,17 @@ void refuse_useless(const std::vector<CellPlan>& plans, const std::vector<RanPoi
   refuse_useless_values(points);
 }
 
+/// Whether another seed gives another sample of a cell's traffic; true for cells that cannot be run at all.
+bool drawn_by_seed(const CellPlan& plan, const std::vector<Setting>& settings) {
+  std::vector<Setting> all = settings;
+  all.insert(all.end(), plan.settings.begin(), plan.settings.end());
+  try {
+    return !open_scenario(plan.scenario, all).config.child("workload").has("trace");
+  } catch (const InputError&) {
+    return true;
+  }
+}
+
 /// Runs the cells of a comparison and measures each against the first that runs.
 class Comparer {
  public:
@@ -110,8 +118,9 @@ class Comparer {
     for_each_parallel(plans_.size() - first - 1, threads_, [&](std::size_t k) {
       const std::size_t i = first + 1 + k;
       run_one(i);
-      if (ran_[i].run) paired[i] = measure_one(i) ? 1 : 0;
+      if (ran_[i].run && result_.samples == 0) paired[i] = measure_one(i) ? 1 : 0;
     });
+    if (result_.samples > 0) measure_by_drawing(paired);
     progress_.clear();
     refuse_useless(plans_, ran_);
     result_.paired = std::find(paired.begin(), paired.end(), 0) == paired.end();
@@ -141,9 +150,50 @@ class Comparer {
     result_.seed = run.forecast.seed;
     result_.version = run.forecast.version;
     result_.has_slo = run.forecast.metrics.has_slo;
+    // A queue remembers longer than blocks of what requests saw can be: traffic is drawn again and simulated
+    // again where that is possible and costs no more than resampling does.
+    const bool again = result_.requests <= kDrawnRequestsMax &&
+                       std::all_of(plans_.begin() + static_cast<std::ptrdiff_t>(first), plans_.end(),
+                                   [&](const CellPlan& plan) { return drawn_by_seed(plan, settings_); });
+    if (again) {
+      result_.samples = kSamples;
+      return;
+    }
     result_.resampling = {block_length_of(run.outcomes), replicates_for(run.outcomes.size()), result_.seed};
     baseline_ = measure(run.forecast, run.outcomes, result_.resampling, kPairedBlocks);
     fill(result_.cells[first], baseline_, nullptr);
+  }
+
+  /// Cells that ran, each on the same samples of the traffic.
+  void measure_by_drawing(std::vector<char>& paired) {
+    std::vector<std::size_t> cells;
+    for (std::size_t i = 0; i < plans_.size(); ++i) {
+      if (!ran_[i].run) continue;
+      cells.push_back(i);
+      paired[i] = ran_[i].run->outcomes.size() == result_.requests ? 1 : 0;
+      ran_[i].run->outcomes = {};
+    }
+    std::vector<std::vector<std::vector<double>>> drawn(plans_.size(),
+                                                        std::vector<std::vector<double>>(result_.samples));
+    for_each_parallel(cells.size() * result_.samples, threads_, [&](std::size_t k) {
+      const std::size_t cell = cells[k / result_.samples], sample = k % result_.samples;
+      drawn[cell][sample] = draw(cell, sample);
+    });
+    for (const std::size_t i : cells) {
+      const MeasuredRun measured = measure_by_samples(ran_[i].run->forecast, drawn[i]);
+      if (i == result_.baseline) baseline_ = measured;
+      fill(result_.cells[i], measured, i == result_.baseline ? nullptr : &baseline_);
+    }
+  }
+
+  std::vector<double> draw(std::size_t cell, std::size_t sample) {
+    constexpr std::uint64_t kStride = 1'000'003;  // seeds that nobody types next to each other
+    const std::uint64_t seed = ran_[cell].run->forecast.seed + kStride * (sample + 1);
+    std::vector<Setting> point = plans_[cell].settings;
+    point.push_back({"seed", std::to_string(seed % (std::uint64_t{1} << 62))});
+    const RanPoint ran = run_point(plans_[cell].scenario, settings_, point);
+    KVCAST_CHECK(ran.run.has_value());
+    return compared_values(ran.run->forecast);
   }
 
   /// \returns whether the cell saw as many requests as the baseline: those get equal blocks, others blocks of
@@ -157,6 +207,8 @@ class Comparer {
     return paired;
   }
 
+  static constexpr std::size_t kSamples = 16;
+  static constexpr std::size_t kDrawnRequestsMax = 50'000;
   static constexpr const char* kPairedBlocks = "compare/blocks";
 
   const std::vector<CellPlan>& plans_;
@@ -186,21 +238,21 @@ ExitCode compare(const Options& options) {
 
 }  // namespace
 
-Command add_compare(CLI::App& root, const std::string& command) {
+Command add_compare(CommandParser root, const std::string& command) {
   auto options = std::make_shared<Options>();
   options->report.command = command;
-  CLI::App* app = root.add_subcommand(
+  const CommandParser app = root.add_subcommand(
       "compare", "What if: scenarios on the same requests, each difference with its 90 % interval");
-  app->add_option("scenarios", options->scenarios,
-                  "Scenario files or built-in ones; the first is what the others are held against")
-      ->type_name("FILE...");
-  app->add_option("--vary", options->vary,
-                  "Values of one scenario, the first being the baseline; several --vary make a grid: --vary "
-                  "engine.kv_cache_dtype=auto,fp8 --vary engine.block_size=16,32")
-      ->type_name("A.B=C,D")
-      ->expected(1)
-      ->take_all();
-  add_report_options(*app, options->report);
+  app.add_option("scenarios", options->scenarios,
+                 "Scenario files or built-in ones; the first is what the others are held against")
+      .type_name("FILE...");
+  app.add_option("--vary", options->vary,
+                 "Values of one scenario, the first being the baseline; several --vary make a grid: --vary "
+                 "engine.kv_cache_dtype=auto,fp8 --vary engine.block_size=16,32")
+      .type_name("A.B=C,D")
+      .expected(1)
+      .take_all();
+  add_report_options(app, options->report);
   return {app, [options] { return compare(*options); }, {}};
 }
 

@@ -8,11 +8,14 @@
 #include "sim/app/compose_timer.h"
 #include "sim/app/describe.h"
 #include "sim/app/own_calibrations.h"
+#include "sim/app/scenario_parallel.h"
 #include "sim/app/scenario_retention.h"
 #include "sim/app/scenario_sglang.h"
+#include "sim/app/scenario_speculation.h"
 #include "sim/base/embedded.h"
 #include "sim/base/error.h"
 #include "sim/base/hash.h"
+#include "sim/cluster/data_parallel.h"
 
 namespace kvcast {
 namespace {
@@ -40,9 +43,12 @@ bool keeps_all(const KvReport& kv) {
          });
 }
 
-/// Blocks of the first group's size; groups draw from one pool.
+/// Blocks of the first group's size; groups draw from one pool. Ranks that share a cache hold a part each of
+/// what counts as one block.
 std::int64_t block_size_of(const Deployment& deployment) {
-  if (deployment.report && deployment.report->kv.block_size > 0) return deployment.report->kv.block_size;
+  const std::int64_t parts = cache_parts(deployment.memory);
+  if (deployment.report && deployment.report->kv.block_size > 0)
+    return deployment.report->kv.block_size * parts;
   return deployment.memory.block_size > 0 ? deployment.memory.block_size : kDefaultBlockSize;
 }
 
@@ -69,8 +75,9 @@ PoolSize make_pool(const Scenario& scenario) {
 void fill_facts(const Scenario& scenario, const PoolSize& pool, DeploymentFacts& facts) {
   const Deployment& deployment = scenario.deployment;
   const std::optional<MemoryReport>& report = deployment.report;
-  facts.replicas = scenario.replicas;
-  facts.gpus = scenario.replicas * deployment.memory.tensor_parallel_size;
+  facts.replicas = scenario.replicas * deployment.memory.data_parallel_size;  // that have a pool of their own
+  facts.gpus = scenario.replicas * shape_of(deployment.memory).gpus();
+  facts.stages = deployment.memory.pipeline_parallel_size;
   const bool by_slots = scenario.allocator == "contiguous";
   facts.blocks_total = by_slots ? pool.blocks.value * pool.block_size.value : pool.blocks.value;
   facts.block_size = by_slots ? 1 : pool.block_size.value;
@@ -208,8 +215,8 @@ void fill_texts(const Scenario& scenario, const PoolSize& pool, Forecast& frame)
   frame.scenario = scenario.name;
   frame.engine = engine_line(scenario, pool);
   frame.cluster =
-      fmt::format("{} replica{}, TP {}, router {}", grouped(scenario.replicas),
-                  scenario.replicas == 1 ? "" : "s", deployment.memory.tensor_parallel_size, scenario.router);
+      fmt::format("{} replica{}, {}, router {}", grouped(scenario.replicas),
+                  scenario.replicas == 1 ? "" : "s", describe_parallelism(deployment), scenario.router);
   frame.workload = scenario.workload.description;
   frame.seed = scenario.seed;
   frame.version = KVCAST_VERSION;
@@ -223,6 +230,8 @@ void fill_texts(const Scenario& scenario, const PoolSize& pool, Forecast& frame)
     frame.notes.push_back(std::move(note));
   assume_engine(scenario, frame);
   assume_frontend(scenario, frame);
+  for (const std::string& text : speculation_assumptions(deployment))
+    frame.assumptions.push_back({text, std::string("kvcast ") + KVCAST_VERSION});
   for (const std::string& text : scenario.assumptions)
     frame.assumptions.push_back({text, std::string("kvcast ") + KVCAST_VERSION});
   for (const std::string& text : scenario.workload.assumptions)
@@ -250,6 +259,11 @@ std::optional<std::string> calibration_path(const StepTime& time) {
 std::vector<InputHash> input_files(const Scenario& scenario) {
   std::vector<InputHash> inputs = {{scenario.path, scenario.hash}};
   if (scenario.deployment.model) inputs.push_back(hash_of(*scenario.deployment.model));
+  if (const auto& speculation = scenario.deployment.speculation) {
+    if (speculation->draft_model) inputs.push_back(hash_of(*speculation->draft_model));
+    if (const std::string& path = speculation->acceptance_path; !path.empty())
+      inputs.push_back({path, file_hash(path)});
+  }
   for (const InputFile& file : scenario.workload.inputs) inputs.push_back({file.path, file.hash});
   if (const auto path = calibration_path(scenario.deployment.step_time))
     inputs.push_back({*path, file_hash(*path)});
@@ -276,6 +290,17 @@ Experiment compose(Scenario scenario) {
   ClusterSetup& cluster = experiment.cluster;
   cluster.engine = std::move(scenario.engine);
   cluster.engine.pool = pool;
+  experiment.speculation = scenario.deployment.speculation;
+  if (experiment.speculation) {
+    DrawnSpeculationSettings drawn = experiment.speculation->drawn;
+    drawn.seed = scenario.seed;
+    cluster.engine.speculation = make_drawn_speculation(drawn);
+    cluster.engine.batch.speculation = cluster.engine.speculation.get();
+    experiment.max_num_seqs = scenario.deployment.memory.max_num_seqs;
+  }
+  cluster.engine.stages = scenario.deployment.memory.pipeline_parallel_size;
+  cluster.engine.ranks = scenario.deployment.memory.data_parallel_size;
+  if (cluster.engine.ranks > 1) cluster.engine.make = make_data_parallel(cluster.engine.ranks);
   cluster.replicas = scenario.replicas;
   cluster.router = std::move(scenario.make_router);
   cluster.seed = scenario.seed;
@@ -301,6 +326,14 @@ Forecast finish_forecast(const Experiment& experiment, const RunRecord& record) 
   forecast.metrics = reduce(record, forecast.facts);
   if (experiment.timer_note) {
     if (const std::string note = experiment.timer_note(); !note.empty()) forecast.notes.push_back(note);
+  }
+  if (experiment.speculation && forecast.metrics.completed > 0) {
+    const Metrics& m = forecast.metrics;
+    const std::int64_t context =
+        std::max<std::int64_t>(1, (m.total_input_tokens + m.total_output_tokens / 2) / m.completed);
+    const std::int64_t fit = std::max<std::int64_t>(1, forecast.facts.tokens_total() / context);
+    forecast.speculation = speculation_facts(*experiment.speculation, *experiment.timer, context,
+                                             std::min(experiment.max_num_seqs, fit));
   }
   for (const SloBound& bound : experiment.slo) {
     forecast.slo.push_back(judge_slo(forecast.metrics, bound.metric, bound.statistic, bound.limit_ms));

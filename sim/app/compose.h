@@ -22,6 +22,8 @@ struct Experiment {
   double model_error =
       0;  // relative standard error of the sum of kernels that the timer is, beside the kernels' own
   double frontend_error = 0;  // relative standard error of the frontend's times
+  std::optional<SpeculationPlan> speculation;
+  std::int64_t max_num_seqs = 0;  // of the engine; only with speculation
   std::vector<SloBound> slo;
   std::optional<SglangSettings> sglang;  // what cluster.engine.make runs, where it is SGLang's engine
   Forecast frame;                        // everything that is known before the run

@@ -2,10 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "hwmodels/calibrated_timer.h"
 #include "hwmodels/roofline_timer.h"
 #include "hwmodels/scaled_timer.h"
+#include "sim/app/compose_spread.h"
 #include "sim/app/own_calibrations.h"
+#include "sim/app/scenario_speculation.h"
 
 namespace kvcast {
 namespace {
@@ -13,10 +17,11 @@ namespace {
 constexpr std::int64_t kTableTokensMax =
     16384;  // tokens of a step whose time is tabulated; larger: extrapolated
 
-std::unique_ptr<StepTimer> by_formula(const AffineTime& affine, Forecast& frame) {
+std::unique_ptr<StepTimer> by_formula(const AffineTime& affine, const Deployment& deployment,
+                                      Forecast& frame) {
   frame.timer = fmt::format("the formula {} us + {} us per token + {} us per context token", affine.base_us,
                             affine.per_token_us, affine.per_context_token_us);
-  return make_affine_timer(affine);
+  return divide_over_stages(deployment, affine);
 }
 
 ComposedTimer by_step_log(const StepCalibration& steps, Forecast& frame) {
@@ -37,6 +42,13 @@ std::string first_upper(std::string text) {
   return text;
 }
 
+/// Without asynchronous scheduling the GPU waits for the host, but for the stages of a pipeline, whose next
+/// step is there already, and for ranks that step together, whose dummy steps hide it.
+bool hides_host(const MemoryOptions& memory) {
+  return memory.async_scheduling.value_or(false) || memory.pipeline_parallel_size > 1 ||
+         memory.data_parallel_size > 1;
+}
+
 CalibratedOptions calibrated_options(const Deployment& deployment) {
   const MemoryOptions& memory = deployment.memory;
   CalibratedOptions options;
@@ -44,8 +56,7 @@ CalibratedOptions calibrated_options(const Deployment& deployment) {
   options.timer.kv_cache_dtype = memory.kv_cache_dtype;
   options.timer.enable_kv_cache = deployment.enable_kv_cache;
   options.timer.host_overhead_us = memory.profile.host_overhead_us;
-  // Without asynchronous scheduling the GPU waits for the host.
-  const bool hidden = memory.async_scheduling.value_or(false);
+  const bool hidden = hides_host(memory);
   (hidden ? options.host_hidden_us : options.timer.host_overhead_us) += memory.profile.host_hidden_us;
   if (!memory.enforce_eager)
     options.capture_sizes = captured_sizes(memory.profile.cuda_graphs, memory.max_num_seqs);
@@ -93,6 +104,12 @@ ComposedTimer by_own_kernels(const OwnKernels& kernels, std::unique_ptr<BenchTim
 /// are noted.
 std::optional<ComposedTimer> by_own_measurement(const Deployment& deployment, Forecast& frame) {
   if (!deployment.gpu || !deployment.model || deployment.step_time.named()) return std::nullopt;
+  const MemoryOptions& memory = deployment.memory;
+  if (memory.pipeline_parallel_size * memory.data_parallel_size * memory.context_parallel_size *
+              memory.decode_context_parallel_size >
+          1 ||
+      memory.enable_expert_parallel || deployment.communication_overlap > 0)
+    return std::nullopt;  // they time tensor parallelism at most
   for (const OwnKernels& kernels : own_calibrations(*deployment.gpu)) {
     try {
       std::unique_ptr<BenchTimer> timer = own_timer(kernels, deployment);
@@ -108,16 +125,23 @@ std::optional<ComposedTimer> by_own_measurement(const Deployment& deployment, Fo
   return std::nullopt;
 }
 
-/// What a calibrated timer has to say, and what it assumes.
-ComposedTimer calibrated(std::unique_ptr<CalibratedTimer> timer, const Deployment& deployment,
-                         Forecast& frame) {
+/// What a calibrated timer has to say, each sentence once.
+void take_notes(const CalibratedTimer& timer, Forecast& frame) {
+  for (const std::string& text : timer.notes()) {
+    const std::string note = first_upper(text);
+    if (std::find(frame.notes.begin(), frame.notes.end(), note) == frame.notes.end())
+      frame.notes.push_back(note);
+  }
+}
+
+/// What a calibrated timer assumes.
+ComposedTimer calibrated(std::unique_ptr<StepTimer> timer, const Deployment& deployment, Forecast& frame) {
   const EngineProfile& profile = deployment.memory.profile;
   frame.calibrated = true;
-  for (const std::string& text : timer->notes()) frame.notes.push_back(first_upper(text));
   if (profile.host_hidden_us > 0) {
     frame.assumptions.push_back(
         {fmt::format("The host's work for a step takes {:g} us, {}", profile.host_hidden_us,
-                     deployment.memory.async_scheduling.value_or(false)
+                     hides_host(deployment.memory)
                          ? "hidden behind the GPU as far as that is busy for so long"
                          : "during which the GPU waits"),
          profile.host_hidden_source});
@@ -131,9 +155,16 @@ ComposedTimer by_kernels(const KernelCalibration& kernels, const Deployment& dep
   frame.timer = fmt::format("kernels of {} timed on {} ({})",
                             kernels.header.engine.empty() ? "an engine" : kernels.header.engine,
                             deployment.gpu->title, kernels.path);
-  return calibrated(make_calibrated_timer(kernels.model, *deployment.model, *deployment.gpu,
-                                          calibrated_options(deployment)),
-                    deployment, frame);
+  const auto slice = [&](const SpreadOptions& spread, bool has_host) {
+    CalibratedOptions options = calibrated_options(deployment);
+    options.timer.spread = spread;
+    if (!has_host) options.timer.host_overhead_us = 0;
+    if (spread.ops == OpChoice::communicating) options.host_hidden_us = 0;
+    auto timer = make_calibrated_timer(kernels.model, *deployment.model, *deployment.gpu, options);
+    take_notes(*timer, frame);
+    return timer;
+  };
+  return calibrated(compose_spread(deployment, slice), deployment, frame);
 }
 
 ComposedTimer by_layers(const LayerCalibration& layers, const Deployment& deployment, Forecast& frame) {
@@ -141,9 +172,9 @@ ComposedTimer by_layers(const LayerCalibration& layers, const Deployment& deploy
       pick_layer_profile(layers.profiles, deployment.memory.tensor_parallel_size, layers.path);
   frame.timer = fmt::format("layers of {} in {} profiled on {} ({})", profile.model, layers.header.engine,
                             layers.header.device, layers.path);
-  return calibrated(
-      make_layer_timer(profile, *deployment.model, *deployment.gpu, calibrated_options(deployment)),
-      deployment, frame);
+  auto timer = make_layer_timer(profile, *deployment.model, *deployment.gpu, calibrated_options(deployment));
+  take_notes(*timer, frame);
+  return calibrated(std::move(timer), deployment, frame);
 }
 
 /// The embedded calibration of this GPU with this engine's kernels, where there is one.
@@ -161,7 +192,13 @@ std::unique_ptr<StepTimer> by_roofline(const Deployment& deployment, Forecast& f
   options.enable_kv_cache = deployment.enable_kv_cache;
   options.host_overhead_us = deployment.memory.profile.host_overhead_us;
   frame.timer = "the datasheet roofline of " + deployment.gpu->title;
-  return make_roofline_timer(*deployment.model, *deployment.gpu, options);
+  const auto slice = [&](const SpreadOptions& spread, bool has_host) {
+    TimerOptions part = options;
+    part.spread = spread;
+    if (!has_host) part.host_overhead_us = 0;
+    return make_roofline_timer(*deployment.model, *deployment.gpu, part);
+  };
+  return compose_spread(deployment, slice);
 }
 
 }  // namespace
@@ -170,7 +207,7 @@ ComposedTimer compose_timer(const Scenario& scenario, Forecast& frame) {
   const StepTime& time = scenario.deployment.step_time;
   ComposedTimer composed;
   if (time.affine) {
-    composed.timer = by_formula(*time.affine, frame);
+    composed.timer = by_formula(*time.affine, scenario.deployment, frame);
   } else if (time.steps) {
     composed = by_step_log(*time.steps, frame);
   } else if (time.own_kernels) {
@@ -186,6 +223,7 @@ ComposedTimer compose_timer(const Scenario& scenario, Forecast& frame) {
   } else {
     composed.timer = by_roofline(scenario.deployment, frame);
   }
+  composed.timer = with_drafting(scenario.deployment, std::move(composed.timer));
   if (time.speed_factor != 1) {
     frame.timer += fmt::format(", every step times {}", time.speed_factor);
     composed.timer = scaled_timer(std::move(composed.timer), time.speed_factor);

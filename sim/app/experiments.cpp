@@ -1,8 +1,5 @@
 #include "sim/app/experiments.h"
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <limits>
 #include <thread>
@@ -16,23 +13,23 @@ std::unique_ptr<OutputFile> open_file(const std::string& path) {
 
 }  // namespace
 
-void add_report_options(CLI::App& app, ReportOptions& options) {
+void add_report_options(CommandParser app, ReportOptions& options) {
   app.add_option("--set", options.settings,
                  "Change a value of every scenario, as path=value: --set cluster.replicas=2 (repeatable)")
-      ->type_name("A.B=C")
-      ->expected(1)
-      ->take_all();
+      .type_name("A.B=C")
+      .expected(1)
+      .take_all();
   app.add_option("--seed", options.seed, "Seed of all randomness (default: the scenario's, else 1)")
-      ->type_name("N");
+      .type_name("N");
   app.add_option("--threads", options.threads,
                  "Threads; results are equal for any number (default: all cores)")
-      ->type_name("N");
-  app.add_option("--json", options.json, "Write the result as JSON (-: standard output)")->type_name("FILE");
-  app.add_option("--report", options.report, "Write the report as one HTML file")->type_name("FILE");
-  app.add_option("--csv", options.csv, "Write the numbers as CSV")->type_name("FILE");
-  app.add_option("--markdown", options.markdown, "Write the result as Markdown")->type_name("FILE");
+      .type_name("N");
+  app.add_option("--json", options.json, "Write the result as JSON (-: standard output)").type_name("FILE");
+  app.add_option("--report", options.report, "Write the report as one HTML file").type_name("FILE");
+  app.add_option("--csv", options.csv, "Write the numbers as CSV").type_name("FILE");
+  app.add_option("--markdown", options.markdown, "Write the result as Markdown").type_name("FILE");
   app.add_option("--progress", options.progress, "Progress on standard error: auto, on, off (default: auto)")
-      ->type_name("MODE");
+      .type_name("MODE");
   app.add_flag("--quiet", options.quiet, "No table, no messages: only the files asked for and the exit code");
 }
 
@@ -74,6 +71,7 @@ RanExperiment run_experiment(Experiment& experiment) {
   OutcomeRecorder recorder(experiment.cluster.slo);
   RunHooks hooks;
   hooks.requests = &recorder;
+  hooks.ntpot = true;
   const RunRecord record = run(experiment.cluster, experiment.workload.make_source, *experiment.timer, hooks);
   if (record.arrived == 0)
     throw InputError("the workload holds no request: " + experiment.workload.description, ExitCode::bad_data);

@@ -6,14 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "sim/app/command_parser.h"
 #include "sim/app/compose.h"
 #include "sim/app/options.h"
 #include "sim/app/outputs.h"
 #include "sim/plan/request_outcomes.h"
-
-namespace CLI {
-class App;
-}
 
 namespace kvcast {
 
@@ -28,7 +25,7 @@ struct ReportOptions {
 };
 
 /// Declares --set, --seed, --threads, --json, --report, --csv, --markdown, --progress and --quiet.
-void add_report_options(CLI::App& app, ReportOptions& options);
+void add_report_options(CommandParser app, ReportOptions& options);
 
 /// --set and --seed as settings. \throws InputError for values that are none
 [[nodiscard]] std::vector<Setting> settings_of(const ReportOptions& options);

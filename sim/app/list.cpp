@@ -1,8 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -11,9 +8,12 @@
 #include "hwmodels/gpu_spec.h"
 #include "hwmodels/link_catalog.h"
 #include "hwmodels/model_spec.h"
+#include "hwmodels/node_spec.h"
+#include "reports/csv_text.h"
 #include "reports/format.h"
 #include "sim/app/commands.h"
 #include "sim/app/describe.h"
+#include "sim/app/outputs.h"
 #include "sim/app/scheduler_features.h"
 #include "sim/base/embedded.h"
 #include "sim/cluster/router.h"
@@ -70,6 +70,12 @@ std::vector<Row> link_rows() {
   return rows;
 }
 
+std::vector<Row> node_rows() {
+  std::vector<Row> rows;
+  for (const NodeSpec& node : list_nodes()) rows.push_back({node.name, node.title});
+  return rows;
+}
+
 std::vector<Row> engine_rows() {
   std::vector<Row> rows;
   for (const EngineProfileName& profile : list_engine_profiles())
@@ -103,6 +109,7 @@ constexpr Kind kKinds[] = {
     {"models", "models that --model and `model:` take by name", model_rows},
     {"gpus", "GPUs for --gpu and cluster.gpu", gpu_rows},
     {"links", "links for engine.kv_offload", link_rows},
+    {"nodes", "nodes for cluster.node", node_rows},
     {"engines", "engine profiles for engine.profile", engine_rows},
     {"schedulers", "engine.scheduler", [] { return catalogue_rows(schedulers()); }},
     {"policies", "engine.scheduling_policy", [] { return catalogue_rows(queue_order_catalog()); }},
@@ -116,16 +123,39 @@ constexpr Kind kKinds[] = {
      [] { return embedded_rows("configs/scenarios/"); }},
 };
 
-ExitCode list(const std::string& wanted) {
+struct Options {
+  std::string kind;  // empty: all
+  std::string csv;
+};
+
+/// Every row with its kind.
+void write_csv(const Options& options) {
+  std::string text;
+  add_csv_row(text, {"kind", "name", "summary"});
+  for (const Kind& kind : kKinds) {
+    if (!options.kind.empty() && options.kind != kind.name) continue;
+    for (const Row& row : kind.rows()) add_csv_row(text, {kind.name, row.name, row.summary});
+  }
+  OutputFile out(options.csv);
+  out.write(text);
+  out.commit();
+}
+
+ExitCode list(const Options& options) {
+  const std::string& wanted = options.kind;
   std::vector<std::string> names;
   for (const Kind& kind : kKinds) {
     names.emplace_back(kind.name);
     if (wanted != kind.name) continue;
-    print(kind.rows());
+    options.csv.empty() ? print(kind.rows()) : write_csv(options);
     return ExitCode::fine;
   }
   if (!wanted.empty())
     throw InputError("kvcast list: unknown kind \"" + wanted + "\"" + known_names(wanted, names));
+  if (!options.csv.empty()) {
+    write_csv(options);
+    return ExitCode::fine;
+  }
   for (const Kind& kind : kKinds) {
     fmt::print("{}kvcast list {}: {}\n", &kind == std::begin(kKinds) ? "" : "\n", kind.name, kind.what);
     print(kind.rows());
@@ -135,13 +165,15 @@ ExitCode list(const std::string& wanted) {
 
 }  // namespace
 
-Command add_list(CLI::App& root) {
-  auto wanted = std::make_shared<std::string>();
-  CLI::App* app = root.add_subcommand("list", "Print the names that scenarios and options take");
+Command add_list(CommandParser root) {
+  auto options = std::make_shared<Options>();
+  const CommandParser app = root.add_subcommand("list", "Print the names that scenarios and options take");
   std::string kinds;
   for (const Kind& kind : kKinds) kinds += (kinds.empty() ? "" : ", ") + std::string(kind.name);
-  app->add_option("kind", *wanted, "One of " + kinds + " (default: all)")->type_name("KIND");
-  return {app, [wanted] { return list(*wanted); }, {}};
+  app.add_option("kind", options->kind, "One of " + kinds + " (default: all)").type_name("KIND");
+  app.add_option("--csv", options->csv, "Write kind, name and summary as CSV (-: standard output)")
+      .type_name("FILE");
+  return {app, [options] { return list(*options); }, {}};
 }
 
 }  // namespace kvcast

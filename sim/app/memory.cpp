@@ -1,8 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <cstdio>
 #include <memory>
 
@@ -11,7 +8,8 @@
 #include "sim/app/commands.h"
 #include "sim/app/describe.h"
 #include "sim/app/options.h"
-#include "sim/app/outputs.h"
+#include "sim/app/result_files.h"
+#include "sim/app/scenario_parallel.h"
 
 namespace kvcast {
 namespace {
@@ -50,7 +48,8 @@ struct Options {
   std::vector<std::string> values = std::vector<std::string>(std::size(kKeyOptions));
   std::vector<std::string> settings;
   std::string available_kv_bytes;
-  std::string json;
+  ResultPaths results;
+  std::string command;
   bool quiet = false;
 };
 
@@ -96,6 +95,18 @@ void fill_lines(const MemoryReport& report, MemoryForecast& forecast) {
       "formula: largest max_model_len that passes the engine's check");
 }
 
+/// What each stage of a pipeline holds on one rank: embedding and LM head make the ends heavier.
+void fill_stages(const Deployment& deployment, MemoryForecast& forecast) {
+  if (deployment.memory.pipeline_parallel_size == 1 || !deployment.model->weights_refused.empty()) return;
+  std::int64_t number = 0;
+  for (const StageReport& stage : stage_reports(*deployment.model, *deployment.gpu, deployment.memory)) {
+    forecast.lines.push_back(
+        {fmt::format("Stage {}", ++number), bytes(stage.weight_bytes), "",
+         fmt::format("formula: layers {} to {}; {} of KV per token", stage.first_layer + 1,
+                     stage.first_layer + stage.layers, bytes(stage.kv_bytes_per_token))});
+  }
+}
+
 void fill_kv(const KvReport& kv, MemoryForecast::Kv& out) {
   out.bytes_per_token = kv.bytes_per_token;
   out.bytes_per_block = kv.bytes_per_block;
@@ -124,9 +135,22 @@ std::string joined_sources(const std::vector<std::string>& sources, const std::s
   return text.empty() ? otherwise : text;
 }
 
+/// Data-, context- and expert-parallel ranks, where there are several.
+std::string further_ranks(const Deployment& deployment) {
+  const MemoryOptions& memory = deployment.memory;
+  std::string text;
+  if (memory.data_parallel_size > 1) text += fmt::format(", DP {}", memory.data_parallel_size);
+  if (memory.context_parallel_size > 1) text += fmt::format(", CP {}", memory.context_parallel_size);
+  if (memory.decode_context_parallel_size > 1)
+    text += fmt::format(", DCP {}", memory.decode_context_parallel_size);
+  if (memory.enable_expert_parallel)
+    text += fmt::format(", EP {}", deployment.spread.expert_ranks(memory.tensor_parallel_size));
+  return text;
+}
+
 MemoryForecast to_forecast(const Deployment& deployment, const MemoryReport& report) {
   const MemoryOptions& memory = deployment.memory;
-  const std::int64_t gpus = memory.tensor_parallel_size * memory.pipeline_parallel_size;
+  const std::int64_t gpus = shape_of(memory).gpus();
   MemoryForecast forecast;
   forecast.title = describe_title(*deployment.model, *deployment.gpu, gpus);
   forecast.model = describe_model(*deployment.model);
@@ -134,7 +158,8 @@ MemoryForecast to_forecast(const Deployment& deployment, const MemoryReport& rep
   forecast.engine = fmt::format("{}, KV in {}, max_num_seqs {}, max_num_batched_tokens {}",
                                 memory.profile.name, describe_kv_dtype(*deployment.model, report.kv),
                                 grouped(report.max_num_seqs), grouped(report.max_num_batched_tokens));
-  forecast.cluster = fmt::format("TP {}, PP {}", memory.tensor_parallel_size, memory.pipeline_parallel_size);
+  forecast.cluster = fmt::format("TP {}, PP {}{}", memory.tensor_parallel_size, memory.pipeline_parallel_size,
+                                 further_ranks(deployment));
   forecast.fits = report.status == MemoryStatus::ok;
   forecast.warnings = report.warnings;
   forecast.max_model_len = report.max_model_len;
@@ -145,6 +170,7 @@ MemoryForecast to_forecast(const Deployment& deployment, const MemoryReport& rep
   forecast.kv.dtype = describe_kv_dtype(*deployment.model, report.kv);
   forecast.budget = budget_lines(report);
   fill_lines(report, forecast);
+  fill_stages(deployment, forecast);
   if (!report.kv.scheme.empty())
     forecast.assumptions.push_back({"KV cache: " + report.kv.scheme, memory.profile.name});
   forecast.assumptions.push_back(
@@ -156,6 +182,7 @@ MemoryForecast to_forecast(const Deployment& deployment, const MemoryReport& rep
 
 ExitCode memory(const Options& options) {
   try {
+    ResultFiles files(options.results);
     Config root = command_line_config(options);
     Deployment deployment = read_deployment(root, "", ReadFor::memory);
     root.finish();
@@ -164,13 +191,10 @@ ExitCode memory(const Options& options) {
           parse_integer("--available-kv-bytes", options.available_kv_bytes, 0, kBytesMax);
     }
     const MemoryReport report = memory_report(*deployment.model, *deployment.gpu, deployment.memory);
-    const MemoryForecast forecast = to_forecast(deployment, report);
-    if (!options.json.empty()) {
-      OutputFile json(options.json);
-      json.write(to_json(forecast));
-      json.commit();
-    }
-    if (!options.quiet && options.json != "-") write_table(stdout, forecast, color_wanted(stdout));
+    MemoryForecast forecast = to_forecast(deployment, report);
+    forecast.command = options.command;
+    files.write(forecast);
+    if (!options.quiet && !files.to_stdout()) write_table(stdout, forecast, color_wanted(stdout));
     if (forecast.fits) return ExitCode::fine;
     throw InputError(fmt::format("{} does not fit: {}", forecast.title, forecast.message),
                      ExitCode::infeasible);
@@ -181,25 +205,25 @@ ExitCode memory(const Options& options) {
 
 }  // namespace
 
-Command add_memory(CLI::App& root) {
+Command add_memory(CommandParser root, const std::string& command) {
   auto options = std::make_shared<Options>();
-  CLI::App* app = root.add_subcommand(
+  options->command = command;
+  const CommandParser app = root.add_subcommand(
       "memory", "Size weights and KV cache on a GPU: blocks, tokens, concurrency, and what would fit");
   for (std::size_t i = 0; i < std::size(kKeyOptions); ++i) {
-    app->add_option(kKeyOptions[i].option, options->values[i], kKeyOptions[i].help)
-        ->type_name(kKeyOptions[i].type);
+    app.add_option(kKeyOptions[i].option, options->values[i], kKeyOptions[i].help)
+        .type_name(kKeyOptions[i].type);
   }
-  app->add_option("--available-kv-bytes", options->available_kv_bytes,
-                  "Skip the budget: how many blocks do N bytes a rank give?")
-      ->type_name("N");
-  app->add_option("--set", options->settings,
-                  "Any other value, as path=value: --set engine.enforce_eager=true (repeatable)")
-      ->type_name("A.B=C")
-      ->expected(1)
-      ->take_all();
-  app->add_option("--json", options->json, "Write the result as JSON (-: standard output)")
-      ->type_name("FILE");
-  app->add_flag("--quiet", options->quiet, "No table: only the JSON file and the exit code");
+  app.add_option("--available-kv-bytes", options->available_kv_bytes,
+                 "Skip the budget: how many blocks do N bytes a rank give?")
+      .type_name("N");
+  app.add_option("--set", options->settings,
+                 "Any other value, as path=value: --set engine.enforce_eager=true (repeatable)")
+      .type_name("A.B=C")
+      .expected(1)
+      .take_all();
+  declare_results(app, options->results, "the result", "a header and one row");
+  app.add_flag("--quiet", options->quiet, "No table: only the files asked for and the exit code");
   return {app, [options] { return memory(*options); }, {}};
 }
 

@@ -1,10 +1,8 @@
 // kvcast plan: the cheapest cluster that meets an SLO.
 #include <fmt/format.h>
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <algorithm>
+#include <cmath>
 #include <memory>
 
 #include "hwmodels/gpu_spec.h"
@@ -13,6 +11,7 @@
 #include "reports/report.h"
 #include "sim/app/commands.h"
 #include "sim/app/experiments.h"
+#include "sim/app/grid.h"
 #include "sim/app/planner.h"
 #include "sim/base/text.h"
 
@@ -25,6 +24,8 @@ struct Options {
   std::string ttft_p99, tpot_p99, e2el_p99;
   std::string gpus, tensor_parallel_size, kv_cache_dtype, goal, max_gpus, growth, relative_error;
   std::vector<std::string> prices;
+  std::string journal;
+  std::vector<std::string> vary;
   bool exhaustive = false;
   ReportOptions report;
 };
@@ -127,6 +128,10 @@ PlanSpace read_space(const Options& options, const std::string& scenario,
   }
   if (!options.kv_cache_dtype.empty())
     space.kv_cache_dtype = parse_list("--kv-cache-dtype", options.kv_cache_dtype);
+  for (const Variation& variation : parse_variations(options.vary)) {
+    refuse_fixed_path("--vary " + variation.path, variation.path);
+    space.vary.insert_or_assign(variation.path, variation.values);
+  }
   if (!options.max_gpus.empty()) space.max_gpus = parse_integer("--max-gpus", options.max_gpus, 1, 1 << 16);
   if (!options.growth.empty()) space.growth = parse_positive("--growth", options.growth, 1e3);
   if (!options.goal.empty()) space.goal = parse_goal(options.goal);
@@ -140,12 +145,15 @@ ExitCode plan(const Options& options) {
   question.settings = scenario_settings(options);
   question.space = read_space(options, question.scenario, question.settings);
   question.exhaustive = options.exhaustive;
+  question.journal = options.journal;
   question.threads = threads_of(options.report);
   if (!options.relative_error.empty())
     question.relative_error = parse_positive("--target-relative-error", options.relative_error, 1);
   Progress progress(options.report.quiet ? ProgressMode::off : parse_progress(options.report.progress), 0,
-                    "runs");
-  question.progress = [&](std::size_t runs) { progress.update(static_cast<std::int64_t>(runs)); };
+                    "requests");
+  question.progress = [&](double done, double expected) {
+    progress.update(std::llround(done), std::llround(expected));
+  };
   ReportFiles files(options.report);
   PlanResult result = make_plan(question);
   progress.clear();
@@ -160,17 +168,17 @@ ExitCode plan(const Options& options) {
 
 }  // namespace
 
-Command add_plan(CLI::App& root, const std::string& command) {
+Command add_plan(CommandParser root, const std::string& command) {
   auto options = std::make_shared<Options>();
   options->report.command = command;
-  CLI::App* app = root.add_subcommand(
+  const CommandParser app = root.add_subcommand(
       "plan", "The cheapest cluster that meets the SLO, how sure that is, and what binds");
-  app->add_option("scenario", options->scenario,
-                  "Scenario with traffic, SLO and, perhaps, a plan: section (docs/planning.md); default: the "
-                  "built-in plan")
-      ->type_name("FILE");
+  app.add_option("scenario", options->scenario,
+                 "Scenario with traffic, SLO and, perhaps, a plan: section (docs/planning.md); default: the "
+                 "built-in plan")
+      .type_name("FILE");
   const auto text = [&](const char* name, std::string& value, const char* help, const char* type) {
-    app->add_option(name, value, help)->type_name(type);
+    app.add_option(name, value, help).type_name(type);
   };
   text("--model", options->model, "Model: a name of kvcast list models, a config.json or its folder", "M");
   text("--trace", options->trace, "Traffic: a trace of any known format", "FILE");
@@ -188,17 +196,27 @@ Command add_plan(CLI::App& root, const std::string& command) {
        "share, as "
        "half of its 90 % interval: 0.02",
        "X");
+  text("--journal", options->journal,
+       "Keep every finished run in this file, so that the same plan, killed and started again, goes on where "
+       "it was; the answer is the same",
+       "FILE");
   text("--goal", options->goal, "cost (default), or, on max-gpus: goodput, rate", "GOAL");
-  app->add_option("--price", options->prices,
-                  "Prices in USD per GPU and hour: h100-sxm=2.5,h200=3 (default: the catalogue's)")
-      ->type_name("GPU=USD")
-      ->expected(1)
-      ->take_all();
-  app->add_flag(
+  app.add_option("--price", options->prices,
+                 "Prices in USD per GPU and hour: h100-sxm=2.5,h200=3 (default: the catalogue's)")
+      .type_name("GPU=USD")
+      .expected(1)
+      .take_all();
+  app.add_option("--vary", options->vary,
+                 "Choose from these values of any path of the scenario, too: "
+                 "cluster.pipeline_parallel_size=1,2; repeatable")
+      .type_name("PATH=A,B")
+      .expected(1)
+      .take_all();
+  app.add_flag(
       "--exhaustive", options->exhaustive,
       "Simulate every point that could win on the whole traffic instead of searching; what the search is "
       "checked against");
-  add_report_options(*app, options->report);
+  add_report_options(app, options->report);
   return {app, [options] { return plan(*options); }, {}};
 }
 

@@ -42,6 +42,15 @@ std::vector<Dimension> dimensions_of(const PlanSpace& space) {
                                 {"engine.max_num_batched_tokens", space.max_num_batched_tokens},
                                 {"engine.enable_prefix_caching", space.enable_prefix_caching},
                                 {"cluster.router", space.router}};
+  for (const auto& [path, values] : space.vary) {
+    const auto known = std::find_if(all.begin(), all.end(),
+                                    [&](const Dimension& dimension) { return dimension.key == path; });
+    if (known == all.end()) {
+      all.push_back({path, values});
+    } else {
+      known->values = values;
+    }
+  }
   std::erase_if(all, [](const Dimension& dimension) { return dimension.values.empty(); });
   return all;
 }
@@ -73,6 +82,14 @@ bool has_content(const Traffic& traffic) {
   return std::any_of(traffic->begin(), traffic->end(), [](const Request& request) {
     return request.details != nullptr && !request.details->content.empty();
   });
+}
+
+/// Whether the bounds know how such an engine works: one step at a time, a token a sequence and step.
+bool has_bounds(const Scenario& scenario) {
+  const MemoryOptions& memory = scenario.deployment.memory;
+  return memory.pipeline_parallel_size == 1 && memory.data_parallel_size == 1 &&
+         memory.context_parallel_size == 1 && memory.decode_context_parallel_size == 1 &&
+         !memory.enable_expert_parallel && !scenario.deployment.speculation;
 }
 
 }  // namespace
@@ -230,17 +247,18 @@ std::vector<Design> PlanBench::designs(unsigned threads) const {
   for_each_parallel(designs.size(), threads, [&](std::size_t i) {
     Design& design = designs[i];
     try {
-      const Experiment composed = experiment(design, Variant{});
-      design.tensor_parallel_size = composed.frame.facts.gpus;
+      Scenario read = scenario(design, Variant{});
+      design.tensor_parallel_size = read.deployment.memory.tensor_parallel_size;
+      const Experiment composed = compose(std::move(read));
+      design.gpus_per_replica = composed.frame.facts.gpus;
       design.calibrated = composed.frame.calibrated;
     } catch (const InputError& error) {
       if (error.code() == ExitCode::bad_data) throw;
       design.refusal = error.what();
       by_engine[i] = error.code() == ExitCode::usage ? 1 : 0;
     }
-    if (design.refusal.empty() && design.tensor_parallel_size > space_.max_gpus)
-      design.refusal =
-          fmt::format("one replica needs {} GPUs, more than max_gpus", design.tensor_parallel_size);
+    if (design.refusal.empty() && design.gpus_per_replica > space_.max_gpus)
+      design.refusal = fmt::format("one replica needs {} GPUs, more than max_gpus", design.gpus_per_replica);
   });
   // A value that no combination accepts is a mistake of the user.
   for (std::size_t i = 0; i < designs.size(); ++i) {
@@ -297,7 +315,7 @@ RanExperiment PlanBench::run(const Design& design, const Variant& variant) const
   OutcomeRecorder recorder(composed.cluster.slo);
   RunHooks hooks;
   hooks.requests = &recorder;
-  const RunRecord record = run_scaled(composed, variant.step_factor, 1, 0, hooks, 1);
+  const RunRecord record = run_scaled(composed, variant.step_factor, variant.frontend_factor, 0, hooks, 1);
   RanExperiment ran{finish_forecast(composed, record), recorder.take()};
   ran.forecast.record = nullptr;
   return ran;
@@ -306,9 +324,9 @@ RanExperiment PlanBench::run(const Design& design, const Variant& variant) const
 Forecast PlanBench::forecast(const Design& design, const Variant& variant) const {
   Experiment composed = experiment(design, variant);
   const RunRecord record =
-      variant.step_factor == 1
+      variant.step_factor == 1 && variant.frontend_factor == 1
           ? kvcast::run(composed.cluster, composed.workload.make_source, *composed.timer, {})
-          : run_scaled(composed, variant.step_factor, 1, 0, {}, 1);
+          : run_scaled(composed, variant.step_factor, variant.frontend_factor, 0, {}, 1);
   Forecast forecast = finish_forecast(composed, record);
   forecast.record = nullptr;
   return forecast;
@@ -350,6 +368,7 @@ Traffic PlanBench::replication(std::size_t index) const {
 PlanBench::Floor PlanBench::floor(const Design& design, const Traffic& traffic) const {
   if (traffic == nullptr) return {};
   const Scenario read = scenario(design, Variant{});
+  if (!has_bounds(read)) return {};
   const Experiment composed = experiment(design, Variant{});
   const EngineLimits limits = engine_limits(read, composed.frame.facts, traffic);
   const std::vector<RequestDemand> demands = demands_of(*traffic, limits);
@@ -363,10 +382,13 @@ PlanBench::Floor PlanBench::floor(const Design& design, const Traffic& traffic) 
 }
 
 std::string PlanBench::label(const Design& design, std::int64_t replicas) const {
-  const std::int64_t tp = design.tensor_parallel_size;
-  std::string text = fmt::format("{} x {}", replicas * tp, design.gpu);
-  if (replicas > 1 || tp > 1)
-    text += fmt::format(": {} replica{} of TP {}", replicas, replicas == 1 ? "" : "s", tp);
+  const std::int64_t gpus = design.gpus_per_replica;
+  std::string text = fmt::format("{} x {}", replicas * gpus, design.gpu);
+  if (replicas > 1 || gpus > 1)
+    text += fmt::format(": {} replica{} of {}{}", replicas, replicas == 1 ? "" : "s",
+                        design.tensor_parallel_size == gpus ? "TP " : "", gpus) +
+            (design.tensor_parallel_size == gpus ? ""
+                                                 : fmt::format(" GPUs (TP {})", design.tensor_parallel_size));
   for (const PlanChoice& choice : design.choices) {
     if (choice.key == "cluster.gpu" || choice.key == "cluster.tensor_parallel_size") continue;
     text += fmt::format(", {}={}", last_key(choice.key), choice.value);

@@ -22,6 +22,7 @@ struct Design {
   std::vector<PlanChoice> choices;  // of what is searched over, in the order of the space
   std::vector<Setting> settings;    // the same as settings of the scenario
   std::string gpu;                  // name
+  std::int64_t gpus_per_replica = 1;
   std::int64_t tensor_parallel_size = 1;
   double price_per_gpu_hour = 0;
   bool calibrated = false;  // its step times were measured
@@ -34,8 +35,9 @@ struct Variant {
   std::size_t requests = 0;   // the first so many; 0: all
   Traffic traffic = nullptr;  // null: the plan's own
   std::vector<Setting> settings = {};
-  double step_factor = 1;  // of every step time
-  double pool_factor = 1;  // of the KV pool's blocks
+  double step_factor = 1;      // of every step time
+  double frontend_factor = 1;  // of the time between client and engine
+  double pool_factor = 1;      // of the KV pool's blocks
 };
 
 /// Contract: reads the scenario once; run() is thread-safe and deterministic.
@@ -74,6 +76,7 @@ class PlanBench {
   [[nodiscard]] const PlanSpace& space() const { return space_; }
   [[nodiscard]] const Scenario& base() const { return base_; }
   [[nodiscard]] const std::string& base_path() const { return path_; }
+  [[nodiscard]] const std::vector<Setting>& settings() const { return settings_; }
   [[nodiscard]] const Traffic& traffic() const { return traffic_; }  // null: it depends on the server
   [[nodiscard]] std::size_t requests() const { return requests_; }
   [[nodiscard]] double rate() const;  // requests per second

@@ -1,8 +1,9 @@
 // How sure a plan's numbers are: other samples of the traffic and other speeds of the step times.
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <limits>
+#include <functional>
 
 #include "sim/app/plan_study.h"
 #include "sim/app/uncertainty.h"
@@ -15,36 +16,15 @@ namespace {
 
 constexpr double kStandardErrors = 1.6448536269514722;  // the ends of a 90 % interval
 
-/// A number of a point that gets an interval, beside the terms of the SLO.
-struct Figure {
-  const char* key;
-  double (*value)(const Metrics&);
-};
-
-constexpr std::array<Figure, 10> kFigures{{
-    {"request_throughput", [](const Metrics& m) { return m.request_throughput; }},
-    {"request_goodput", [](const Metrics& m) { return m.request_goodput; }},
-    {"output_throughput", [](const Metrics& m) { return m.output_throughput; }},
-    {"p50_ttft_ms", [](const Metrics& m) { return m.ttft.p50; }},
-    {"p99_ttft_ms", [](const Metrics& m) { return m.ttft.p99; }},
-    {"p50_tpot_ms", [](const Metrics& m) { return m.tpot.p50; }},
-    {"p99_tpot_ms", [](const Metrics& m) { return m.tpot.p99; }},
-    {"p50_e2el_ms", [](const Metrics& m) { return m.e2el.p50; }},
-    {"p99_e2el_ms", [](const Metrics& m) { return m.e2el.p99; }},
-    {"kv_usage_peak", [](const Metrics& m) { return m.kv_usage_peak; }},
-}};
-
 /// What one run showed: the terms of the SLO, then the figures; and how near it came to its limits.
 struct Drawn {
   std::vector<double> values;
   double strain = 0;
 };
 
-Drawn drawn(const PlanBench& bench, const Forecast& forecast) {
-  Drawn result;
-  for (const SloTerm& term : forecast.slo) result.values.push_back(term.value_ms);
-  for (const Figure& figure : kFigures) result.values.push_back(figure.value(forecast.metrics));
-  result.strain = bench.score(forecast).strain;
+Drawn drawn(const RunNumbers& numbers) {
+  Drawn result{numbers.terms, numbers.score.strain};
+  result.values.insert(result.values.end(), numbers.figures.begin(), numbers.figures.end());
   return result;
 }
 
@@ -64,7 +44,14 @@ Leaning leaning(double value, double slow, double fast) {
   return {ratio(slow), ratio(fast)};
 }
 
-/// Both errors are independent: the distances of the ends from the value add as squares.
+/// Two independent errors: the distances of the ends add as squares.
+Leaning both(const Leaning& a, const Leaning& b) {
+  const auto add = [](double x, double y) { return std::sqrt(x * x + y * y); };
+  return {add(std::max({a.slow, a.fast, 0.0}), std::max({b.slow, b.fast, 0.0})),
+          -add(std::min({a.slow, a.fast, 0.0}), std::min({b.slow, b.fast, 0.0}))};
+}
+
+/// What the sample leaves open is independent of the speeds too.
 Interval widened(double value, const Interval& sampling, const Leaning& lean) {
   if (!(value > 0) || !(sampling.low > 0)) return sampling;
   const double up = portable_log(sampling.high / value), down = portable_log(sampling.low / value);
@@ -73,38 +60,46 @@ Interval widened(double value, const Interval& sampling, const Leaning& lean) {
           value * portable_exp(std::sqrt(up * up + slow * slow))};
 }
 
-/// The probability over all speeds that the step times may have, normally distributed in standard errors.
-double probability_over_speeds(const std::vector<double>& strains, const Leaning& lean) {
-  if (lean.slow == 0 && lean.fast == 0) return probability_within(strains, 1);
+/// The probability over all speeds that step times and frontend may have, normally distributed in standard
+/// errors. \param within the probability where everything is so many times as far up
+double probability_over_speeds(const std::function<double(double)>& within, const Leaning& lean) {
+  if (lean.slow == 0 && lean.fast == 0) return within(1);
   double sum = 0, weights = 0;
   for (int k = -40; k <= 40; ++k) {
     const double z = k / 10.0;
     const double weight = portable_exp(-z * z / 2);
     const double shift = (z >= 0 ? lean.slow : -lean.fast) * z / kStandardErrors;
-    sum += weight * probability_within(strains, portable_exp(shift));
+    sum += weight * within(portable_exp(shift));
     weights += weight;
   }
   return sum / weights;
 }
 
+/// Judges one point.
 class Judge {
  public:
-  Judge(const PlanBench& bench, const Chosen& chosen, unsigned threads, PlanPoint& point)
-      : bench_(bench),
+  Judge(PlanRuns& runs, const Chosen& chosen, unsigned threads, PlanPoint& point)
+      : runs_(runs),
         chosen_(chosen),
         threads_(threads),
         point_(point),
-        own_(drawn(bench, point.forecast)) {}
+        own_(drawn(numbers_of(runs.bench(), point.forecast))) {}
 
-  /// \returns relative half-width of the widest interval of an expectation among the terms
-  double draw(std::size_t count) {
-    const std::size_t from = draws_.size();
-    draws_.resize(count);
-    for_each_parallel(count - from, threads_, [&](std::size_t i) {
-      Traffic traffic = bench_.replication(from + i);
-      if (point_.rate_factor != 1) traffic = changed(traffic, {.rate = point_.rate_factor});
-      draws_[from + i] = run({.replicas = chosen_.replicas, .traffic = std::move(traffic)});
-    });
+  void take_draws_of(Judge& other) { draws_ = std::move(other.draws_); }
+  void make_room(std::size_t count) { draws_.resize(count); }
+  [[nodiscard]] std::size_t count() const { return draws_.size(); }
+
+  /// One sample of the traffic. \param sample the same for all points
+  void draw(std::size_t index, const std::function<Traffic()>& sample) {
+    const double rate = chosen_.rate;
+    const NamedTraffic traffic{fmt::format("sample {}, rate {}", index, rate), [&sample, rate] {
+                                 return rate == 1 ? sample() : changed(sample(), {.rate = rate});
+                               }};
+    draws_[index] = drawn(runs_.run(chosen_.design, {.replicas = chosen_.replicas}, traffic));
+  }
+
+  /// Relative half-width of the widest interval of an expectation among the terms.
+  [[nodiscard]] double widest() const {
     double widest = 0;
     for (std::size_t k = 0; k < point_.terms.size(); ++k) {
       const Interval mean = interval_of_mean(with_own(k));
@@ -114,20 +109,34 @@ class Judge {
   }
 
   void find_leanings() {
-    const Experiment experiment = bench_.experiment(chosen_.design, {.replicas = chosen_.replicas});
-    const double error =
-        experiment.frame.calibrated ? time_errors(experiment, point_.forecast.metrics).steps : 0;
     leanings_.resize(own_.values.size());
-    if (error <= 0) return;
-    std::array<Drawn, 2> ends;
-    for_each_parallel(2, threads_, [&](std::size_t i) {
-      ends[i] = run({.replicas = chosen_.replicas,
-                     .traffic = chosen_.traffic,
-                     .step_factor = factor_of(error, i == 0 ? kStandardErrors : -kStandardErrors)});
+    const Experiment experiment = runs_.bench().experiment(chosen_.design, {.replicas = chosen_.replicas});
+    if (!experiment.frame.calibrated) return;
+    const TimeErrors errors = time_errors(experiment, point_.forecast.metrics);
+    if (errors.steps <= 0) return;
+    std::vector<Variant> ends;
+    for (const double sign : {1.0, -1.0}) {
+      Variant end{.replicas = chosen_.replicas};
+      end.step_factor = factor_of(errors.steps, sign * kStandardErrors);
+      ends.push_back(end);
+    }
+    for (const double sign : {1.0, -1.0}) {
+      if (errors.frontend <= 0) break;
+      Variant end{.replicas = chosen_.replicas};
+      end.frontend_factor = factor_of(errors.frontend, sign * kStandardErrors);
+      ends.push_back(end);
+    }
+    std::vector<Drawn> runs(ends.size());
+    for_each_parallel(ends.size(), threads_, [&](std::size_t i) {
+      runs[i] = drawn(runs_.run(chosen_.design, ends[i], traffic_of(runs_.bench(), chosen_)));
     });
+    const auto lean = [&](double value, const std::function<double(const Drawn&)>& of) {
+      const Leaning steps = leaning(value, of(runs[0]), of(runs[1]));
+      return runs.size() == 2 ? steps : both(steps, leaning(value, of(runs[2]), of(runs[3])));
+    };
     for (std::size_t k = 0; k < own_.values.size(); ++k)
-      leanings_[k] = leaning(own_.values[k], ends[0].values[k], ends[1].values[k]);
-    strain_leaning_ = leaning(own_.strain, ends[0].strain, ends[1].strain);
+      leanings_[k] = lean(own_.values[k], [k](const Drawn& drawn) { return drawn.values[k]; });
+    strain_leaning_ = lean(own_.strain, [](const Drawn& drawn) { return drawn.strain; });
   }
 
   /// \param expectations the draws were asked to make the mean known, too
@@ -139,7 +148,7 @@ class Judge {
       const Interval interval =
           widened(own_.values[k], interval_around(own_.values[k], others), leanings_[k]);
       if (k >= terms) {
-        point_.figures.push_back({kFigures[k - terms].key, own_.values[k], interval});
+        point_.figures.push_back({plan_figures()[k - terms].key, own_.values[k], interval});
         continue;
       }
       point_.terms[k].interval_ms = interval;
@@ -148,14 +157,21 @@ class Judge {
       point_.terms[k].mean_ms = (mean.low + mean.high) / 2;
       point_.terms[k].mean_interval_ms = mean;
     }
-    std::vector<double> strains{own_.strain};
-    for (const Drawn& draw : draws_) strains.push_back(draw.strain);
-    point_.meets_probability = probability_over_speeds(strains, strain_leaning_);
+    point_.meets_probability = probability();
   }
 
  private:
-  [[nodiscard]] Drawn run(const Variant& variant) const {
-    return drawn(bench_, bench_.forecast(chosen_.design, variant));
+  [[nodiscard]] double probability() const {
+    std::vector<double> strains;
+    for (const Drawn& draw : draws_) strains.push_back(draw.strain);
+    if (runs_.bench().replicating() == Replicating::by_blocks) {
+      return probability_over_speeds(
+          [&](double factor) { return probability_within_resampled(own_.strain, strains, factor); },
+          strain_leaning_);
+    }
+    strains.push_back(own_.strain);
+    return probability_over_speeds([&](double factor) { return probability_within(strains, factor); },
+                                   strain_leaning_);
   }
 
   [[nodiscard]] std::vector<double> with_own(std::size_t k) const {
@@ -164,7 +180,7 @@ class Judge {
     return values;
   }
 
-  const PlanBench& bench_;
+  PlanRuns& runs_;
   const Chosen& chosen_;
   unsigned threads_;
   PlanPoint& point_;
@@ -195,8 +211,7 @@ std::optional<std::size_t> statistic_index(const SloTerm& term) {
 /// Traffic that waits for the server cannot be drawn again without it: blocks of what requests saw.
 void judge_by_outcomes(const PlanBench& bench, const Chosen& chosen, const Judging& judging,
                        PlanPoint& point) {
-  const RanExperiment ran =
-      bench.run(chosen.design, {.replicas = chosen.replicas, .traffic = chosen.traffic});
+  const RanExperiment ran = bench.run(chosen.design, {.replicas = chosen.replicas});
   const Resampling resampling{block_length_of(ran.outcomes), replicates_for(ran.outcomes.size()),
                               judging.seed};
   const std::vector<StatisticValues> replicates = resample(ran.outcomes, resampling, "plan/blocks");
@@ -218,29 +233,58 @@ void judge_by_outcomes(const PlanBench& bench, const Chosen& chosen, const Judgi
       static_cast<double>(met) / static_cast<double>(std::max<std::size_t>(replicates.size(), 1));
 }
 
-}  // namespace
+/// Draws samples up to `count`, each for all judges at once: it is made once.
+void draw(const PlanBench& bench, std::vector<Judge>& judges, std::size_t count, unsigned threads) {
+  const std::size_t from = judges.front().count();
+  for (Judge& judge : judges) judge.make_room(count);
+  for_each_parallel(count - from, threads, [&](std::size_t i) {
+    const std::size_t index = from + i;
+    Traffic made;
+    const auto sample = [&] {
+      if (made == nullptr) made = bench.replication(index);
+      return made;
+    };
+    for (Judge& judge : judges) judge.draw(index, sample);
+  });
+}
 
-std::size_t judge_point(const PlanBench& bench, const Chosen& chosen, const Judging& judging,
-                        PlanPoint& point) {
-  if (bench.replicating() == Replicating::by_outcomes) {
-    judge_by_outcomes(bench, chosen, judging, point);
-    return 0;
-  }
-  Judge judge(bench, chosen, judging.threads, point);
-  std::size_t count = kReplications;
-  double widest = judge.draw(count);
-  const bool more = judging.relative_error > 0;
-  while (more && widest > judging.relative_error && count < kReplicationsMax) {
+/// More samples for the first point until the expectation of its terms is known well enough.
+void draw_more(const PlanBench& bench, Judge& first, const Judging& judging) {
+  std::vector<Judge> alone{first};
+  double widest = alone.front().widest();
+  while (widest > judging.relative_error && alone.front().count() < kReplicationsMax) {
     // Errors fall with the root of the number; never more than twice as many at once, the estimate is rough.
     const double ratio = widest / judging.relative_error;
-    const double wanted = static_cast<double>(count) * std::min(2.0, std::max(1.1, ratio * ratio));
-    count = std::min(kReplicationsMax, static_cast<std::size_t>(std::ceil(wanted)));
-    widest = judge.draw(count);
-    if (judging.progress) judging.progress();
+    const double wanted =
+        static_cast<double>(alone.front().count()) * std::min(2.0, std::max(1.1, ratio * ratio));
+    draw(bench, alone, std::min(kReplicationsMax, static_cast<std::size_t>(std::ceil(wanted))),
+         judging.threads);
+    widest = alone.front().widest();
   }
-  judge.find_leanings();
-  judge.fill(more);
-  return count;
+  first.take_draws_of(alone.front());
+}
+
+}  // namespace
+
+std::size_t judge_points(PlanRuns& runs, const std::vector<Chosen>& chosen, const Judging& judging,
+                         std::vector<PlanPoint>& points) {
+  KVCAST_CHECK(!chosen.empty() && chosen.size() <= points.size());
+  const PlanBench& bench = runs.bench();
+  if (bench.replicating() == Replicating::by_outcomes) {
+    for (std::size_t i = 0; i < chosen.size(); ++i) judge_by_outcomes(bench, chosen[i], judging, points[i]);
+    return 0;
+  }
+  std::vector<Judge> judges;
+  for (std::size_t i = 0; i < chosen.size(); ++i)
+    judges.emplace_back(runs, chosen[i], judging.threads, points[i]);
+  draw(bench, judges, kReplications, judging.threads);
+  const bool more = judging.relative_error > 0;
+  if (more) draw_more(bench, judges.front(), judging);
+  for (std::size_t i = 0; i < judges.size(); ++i) {
+    judges[i].find_leanings();
+    judges[i].fill(more && i == 0);
+  }
+  return judges.front().count();
 }
 
 }  // namespace kvcast

@@ -26,14 +26,41 @@ std::vector<std::string> read_list(Config& plan, const char* key) {
 std::map<std::string, double> read_prices(Config& plan) {
   std::map<std::string, double> prices;
   Config section = plan.child("prices");
-  for (const std::string& gpu : section.keys()) {
+  for (const std::string& gpu : section.names()) {
     (void)find_gpu(gpu, section.where(gpu));
     prices[gpu] = section.get_real(gpu, {0, 1e6});
   }
   return prices;
 }
 
+std::map<std::string, std::vector<std::string>> read_vary(Config& plan) {
+  std::map<std::string, std::vector<std::string>> vary;
+  Config section = plan.child("vary");
+  for (const std::string& path : section.keys()) {
+    refuse_fixed_path(section.where(path), path);
+    vary[path] = read_list(section, path.c_str());
+  }
+  return vary;
+}
+
 }  // namespace
+
+void refuse_fixed_path(const std::string& where, const std::string& path) {
+  constexpr std::pair<const char*, const char*> kFixed[] = {
+      {"cluster.replicas", "plan searches the number of replicas itself, up to max_gpus"},
+      {"cluster.price_per_gpu_hour", "prices are given in plan.prices, or by --price"},
+      {"cluster.gpu", "GPUs are chosen by plan.gpus, or by --gpu"},
+      {"cluster.tensor_parallel_size", "is chosen by plan.tensor_parallel_size, or by --tp"},
+      {"workload", "every design sees the same traffic"},
+      {"slo", "every design is held to the same SLO"},
+      {"seed", "every design sees the same traffic"},
+      {"plan", "a plan does not search over itself"},
+      {"limits", "a plan simulates its traffic to the end"}};
+  for (const auto& [fixed, why] : kFixed) {
+    if (path != fixed && !path.starts_with(std::string(fixed) + ".")) continue;
+    throw InputError(where + ": " + path + " cannot be varied: " + why);
+  }
+}
 
 PlanSpace read_plan_space(Config& root) {
   PlanSpace space;
@@ -49,6 +76,7 @@ PlanSpace read_plan_space(Config& root) {
   space.max_num_batched_tokens = read_list(plan, "max_num_batched_tokens");
   space.enable_prefix_caching = read_list(plan, "enable_prefix_caching");
   space.router = read_list(plan, "router");
+  space.vary = read_vary(plan);
   space.max_gpus = plan.get_int("max_gpus", {1, 1 << 16}, space.max_gpus);
   space.prices = read_prices(plan);
   space.growth = plan.get_real("growth", {1e-3, 1e3}, space.growth);

@@ -24,6 +24,7 @@ struct PlanSpace {
   std::vector<std::string> gpus;
   std::vector<std::string> tensor_parallel_size, kv_cache_dtype, block_size, max_num_seqs,
       max_num_batched_tokens, enable_prefix_caching, router;
+  std::map<std::string, std::vector<std::string>> vary;  // any other path of the scenario
   std::int64_t max_gpus = 32;
   std::map<std::string, double> prices;  // USD per GPU and hour, by name; others as the catalogue has them
   double growth = 1;                     // the traffic's rate is multiplied by it
@@ -33,6 +34,9 @@ struct PlanSpace {
 /// Reads `plan`; an absent section gives the defaults.
 /// \throws InputError for unknown keys (at the root's finish()) and impossible values
 [[nodiscard]] PlanSpace read_plan_space(Config& root);
+
+/// \throws InputError at `where` for a path that plan sets itself, or that traffic and SLO hang on
+void refuse_fixed_path(const std::string& where, const std::string& path);
 
 [[nodiscard]] std::string to_string(PlanGoal goal);
 

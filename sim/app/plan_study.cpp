@@ -87,75 +87,92 @@ std::string scaled_rates(const GpuSpec& gpu, double factor) {
 struct NamedVariant {
   std::string name;
   Variant variant;
+  NamedTraffic traffic;
 };
 
 /// Both directions of one assumption.
 void add_both(std::vector<NamedVariant>& list, const std::string& name,
-              const std::function<Variant(double)>& make) {
-  for (const double factor : {1.1, 0.9})
-    list.push_back({name + (factor > 1 ? " +10 %" : " -10 %"), make(factor)});
+              const std::function<void(double, NamedVariant&)>& change, const NamedVariant& plain) {
+  for (const double factor : {1.1, 0.9}) {
+    NamedVariant changed = plain;
+    changed.name = name + (factor > 1 ? " +10 %" : " -10 %");
+    change(factor, changed);
+    list.push_back(std::move(changed));
+  }
 }
 
 std::vector<NamedVariant> assumptions_of(const PlanBench& bench, const Chosen& winner,
                                          const Forecast& forecast) {
   std::vector<NamedVariant> list;
-  const Variant plain{.replicas = winner.replicas, .traffic = winner.traffic};
-  if (winner.traffic != nullptr) {
-    const auto traffic = [&](const TrafficChange& change) {
-      Variant variant = plain;
-      variant.traffic = changed(winner.traffic, change);
-      return variant;
-    };
-    add_both(list, "request rate", [&](double factor) { return traffic({.rate = factor}); });
-    add_both(list, "output tokens", [&](double factor) { return traffic({.output = factor}); });
-    add_both(list, "burstiness of arrivals (power of the gaps)",
-             [&](double factor) { return traffic({.burstiness = factor}); });
-  }
-  add_both(list, "every step time", [&](double factor) {
-    Variant variant = plain;
-    variant.step_factor = factor;
-    return variant;
-  });
-  if (forecast.facts.blocks_total > 0) {
-    add_both(list, "KV capacity", [&](double factor) {
-      Variant variant = plain;
-      variant.pool_factor = factor;
-      return variant;
+  const NamedVariant plain{"", {.replicas = winner.replicas}, traffic_of(bench, winner)};
+  const auto add = [&](const std::string& name, const std::function<void(double, NamedVariant&)>& change) {
+    add_both(list, name, change, plain);
+  };
+  if (bench.traffic() != nullptr) {
+    add("request rate",
+        [&](double factor, NamedVariant& v) { v.traffic = traffic_of(bench, winner, {.rate = factor}); });
+    add("output tokens", [&](double factor, NamedVariant& v) {
+      v.traffic = traffic_of(bench, winner, {.output = factor}, v.name);
+    });
+    add("burstiness of arrivals (power of the gaps)", [&](double factor, NamedVariant& v) {
+      v.traffic = traffic_of(bench, winner, {.burstiness = factor}, v.name);
     });
   }
+  add("every step time", [](double factor, NamedVariant& v) { v.variant.step_factor = factor; });
+  if (forecast.facts.blocks_total > 0)
+    add("KV capacity", [](double factor, NamedVariant& v) { v.variant.pool_factor = factor; });
   const std::optional<GpuSpec> gpu = gpu_of(bench, winner);
   if (gpu && !forecast.calibrated) {  // a calibration does not follow the data sheet
-    add_both(list, "memory bandwidth", [&](double factor) {
-      Variant variant = plain;
-      variant.settings.push_back(
+    add("memory bandwidth", [&](double factor, NamedVariant& v) {
+      v.variant.settings.push_back(
           gpu_with(bench, winner, "bandwidth_gb_per_s", gpu->bandwidth_gb_per_s * factor));
-      return variant;
     });
-    add_both(list, "FLOP rates", [&](double factor) {
-      Variant variant = plain;
+    add("FLOP rates", [&](double factor, NamedVariant& v) {
       const bool own = bench.space().gpus.empty() && !gpu->from_catalogue;
-      variant.settings.push_back(
+      v.variant.settings.push_back(
           own ? Setting{"cluster.gpu.tflops", scaled_rates(*gpu, factor)}
               : Setting{"cluster.gpu", fmt::format("{{name: {}, tflops: {}}}", winner.design.gpu,
                                                    scaled_rates(*gpu, factor))});
-      return variant;
     });
   }
   if (forecast.metrics.prefix_hit_rate_tokens > 0) {
-    Variant variant = plain;
-    variant.settings.push_back({"engine.enable_prefix_caching", "false"});
-    list.push_back({"no prefix sharing at all", variant});
+    NamedVariant without = plain;
+    without.name = "no prefix sharing at all";
+    without.variant.settings.push_back({"engine.enable_prefix_caching", "false"});
+    list.push_back(std::move(without));
   }
   return list;
 }
 
+/// The term nearest to its limit in a run that only its numbers are known of. \param terms of any run
+SloTerm closest_term(const RunNumbers& numbers, std::vector<SloTerm> terms) {
+  KVCAST_CHECK(!terms.empty() && terms.size() == numbers.terms.size());
+  std::size_t closest = 0;
+  for (std::size_t k = 0; k < terms.size(); ++k) {
+    terms[k].value_ms = numbers.terms[k];
+    terms[k].met = numbers.terms[k] <= terms[k].limit_ms;
+    if (terms[k].value_ms / terms[k].limit_ms > terms[closest].value_ms / terms[closest].limit_ms)
+      closest = k;
+  }
+  return terms[closest];
+}
+
 }  // namespace
 
-void find_binding(const PlanBench& bench, const Chosen& winner, PlanResult& result) {
+NamedTraffic traffic_of(const PlanBench& bench, const Chosen& at, const TrafficChange& change,
+                        const std::string& name) {
+  if (bench.traffic() == nullptr || (at.rate == 1 && name.empty() && change.rate == 1)) return {};
+  TrafficChange whole = change;
+  whole.rate *= at.rate;
+  return {fmt::format("{}{}rate {}", name, name.empty() ? "" : ", ", whole.rate),
+          [&bench, whole] { return changed(bench.traffic(), whole); }};
+}
+
+void find_binding(PlanRuns& runs, const Chosen& winner, PlanResult& result) {
   const bool fewer = winner.replicas > 1 && result.goal == "cost";
-  const Forecast run =
-      fewer ? bench.forecast(winner.design, {.replicas = winner.replicas - 1, .traffic = winner.traffic})
-            : result.points.front().forecast;
+  const Forecast run = fewer ? runs.forecast(winner.design, {.replicas = winner.replicas - 1},
+                                             traffic_of(runs.bench(), winner))
+                             : result.points.front().forecast;
   const Bottleneck bottleneck = bottleneck_of(run);
   result.binding_resource = bottleneck.key;
   const SloTerm& term = closest_term(run);
@@ -164,70 +181,74 @@ void find_binding(const PlanBench& bench, const Chosen& winner, PlanResult& resu
             : fmt::format("{} is nearest to its limit, by {}", term_value(term), bottleneck.text);
 }
 
-void find_knee(const PlanBench& bench, const Chosen& winner, unsigned threads, PlanResult& result) {
-  if (winner.traffic == nullptr) return;
-  const double rate = result.rate * result.points.front().rate_factor;
-  const auto run_at = [&](double factor) {
-    const Forecast forecast = bench.forecast(
-        winner.design, {.replicas = winner.replicas, .traffic = changed(winner.traffic, {.rate = factor})});
-    return KneePoint{factor, rate * factor, forecast.metrics.request_goodput, bench.score(forecast).met};
+void find_knee(PlanRuns& runs, const Chosen& winner, unsigned threads, PlanResult& result) {
+  const PlanBench& bench = runs.bench();
+  if (bench.traffic() == nullptr) return;
+  const double rate = result.rate * winner.rate;
+  const auto run_at = [&](const std::vector<double>& factors) {
+    std::vector<KneePoint> points(factors.size());
+    for_each_parallel(factors.size(), threads, [&](std::size_t i) {
+      const Score score = runs.run(winner.design, {.replicas = winner.replicas},
+                                   traffic_of(bench, winner, {.rate = factors[i]}))
+                              .score;
+      points[i] = {factors[i], rate * factors[i], score.goodput, score.met};
+    });
+    return points;
   };
-  const std::vector<double> factors = {0.25, 0.5, 0.75, 0.9, 1, 1.1, 1.25, 1.5, 1.75, 2, 2.5, 3};
-  result.knee.resize(factors.size());
-  for_each_parallel(factors.size(), threads, [&](std::size_t i) { result.knee[i] = run_at(factors[i]); });
-  // The largest rate that meets the SLO, between the last point that does and the next, to 1 %.
+  result.knee = run_at({0.25, 0.5, 0.75, 0.9, 1, 1.1, 1.25, 1.5, 1.75, 2, 2.5, 3});
+  // The largest rate that meets the SLO, between the last point that does and the next, to 1 %; two runs at a
+  // time, side by side.
   double low = 0, high = 0;
-  for (const KneePoint& point : result.knee) {
-    if (point.met) {
-      low = point.factor;
-    } else if (low > 0) {
-      high = point.factor;
-      break;
+  const auto narrow = [&](const std::vector<KneePoint>& points) {
+    for (const KneePoint& point : points) {
+      if (point.met) {
+        low = point.factor;
+      } else if (low > 0) {
+        high = point.factor;
+        return;
+      }
     }
-  }
+  };
+  narrow(result.knee);
   while (high > 0 && high / low > 1.01) {
-    const KneePoint between = run_at((low + high) / 2);
-    (between.met ? low : high) = between.factor;
-    result.knee.push_back(between);
+    const std::vector<KneePoint> between = run_at({low + (high - low) / 3, low + (high - low) * 2 / 3});
+    narrow(between);
+    result.knee.insert(result.knee.end(), between.begin(), between.end());
   }
   result.rate_max_factor = low;
   std::sort(result.knee.begin(), result.knee.end(),
             [](const KneePoint& a, const KneePoint& b) { return a.factor < b.factor; });
 }
 
-void find_sensitivity(const PlanBench& bench, const Chosen& winner, unsigned threads, PlanResult& result) {
-  const std::vector<NamedVariant> variants = assumptions_of(bench, winner, result.points.front().forecast);
+void find_sensitivity(PlanRuns& runs, const Chosen& winner, unsigned threads, PlanResult& result) {
+  const Forecast& forecast = result.points.front().forecast;
+  const std::vector<NamedVariant> variants = assumptions_of(runs.bench(), winner, forecast);
   result.sensitivity.resize(variants.size());
   for_each_parallel(variants.size(), threads, [&](std::size_t i) {
-    const Forecast forecast = bench.forecast(winner.design, variants[i].variant);
-    const Score score = bench.score(forecast);
-    result.sensitivity[i] = {variants[i].name, score.met, closest_term(forecast), score.strain,
-                             score.goodput};
+    const RunNumbers numbers = runs.run(winner.design, variants[i].variant, variants[i].traffic);
+    result.sensitivity[i] = {variants[i].name, numbers.score.met, closest_term(numbers, forecast.slo),
+                             numbers.score.strain, numbers.score.goodput};
   });
 }
 
-void find_advice(const PlanBench& bench, const Chosen& nearest, const Forecast& forecast,
-                 PlanResult& result) {
+void find_advice(PlanRuns& runs, const Chosen& nearest, const Forecast& forecast, PlanResult& result) {
+  const PlanBench& bench = runs.bench();
   for (const SloTerm& term : forecast.slo) {
     if (!term.met) result.advice.push_back(fmt::format("It reaches {}", term_value(term)));
   }
   for (const std::int64_t factor : {2, 4}) {
     const std::int64_t replicas = nearest.replicas * factor;
-    const Forecast larger =
-        bench.forecast(nearest.design, {.replicas = replicas, .traffic = nearest.traffic});
-    if (!bench.score(larger).met) continue;
+    if (!runs.run(nearest.design, {.replicas = replicas}, traffic_of(bench, nearest)).score.met) continue;
     result.advice.push_back(fmt::format("With max_gpus {} the SLO would be met by {}",
-                                        replicas * nearest.design.tensor_parallel_size,
+                                        replicas * nearest.design.gpus_per_replica,
                                         bench.label(nearest.design, replicas)));
     break;
   }
-  if (nearest.traffic == nullptr) return;
+  if (bench.traffic() == nullptr) return;
   double low = 0;
   for (double factor = 0.9; factor > 0.05 && low == 0; factor *= 0.8) {
-    const Forecast slower =
-        bench.forecast(nearest.design,
-                       {.replicas = nearest.replicas, .traffic = changed(nearest.traffic, {.rate = factor})});
-    if (bench.score(slower).met) low = factor;
+    const NamedTraffic slower = traffic_of(bench, nearest, {.rate = factor});
+    if (runs.run(nearest.design, {.replicas = nearest.replicas}, slower).score.met) low = factor;
   }
   result.advice.push_back(
       low > 0 ? fmt::format("It meets the SLO at {} of the rate ({} req/s)", percent(low),

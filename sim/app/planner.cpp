@@ -35,7 +35,9 @@ double rate_of_step(std::int64_t step) {
 class Planner {
  public:
   explicit Planner(const PlanQuestion& question)
-      : question_(question), bench_(question.scenario, question.settings, question.space) {}
+      : question_(question),
+        bench_(question.scenario, question.settings, question.space),
+        runs_(bench_, question.journal, [this](std::size_t requests) { report(requests); }) {}
 
   PlanResult make() {
     if (question_.relative_error > 0 && bench_.replicating() != Replicating::by_seed)
@@ -103,7 +105,7 @@ class Planner {
   }
 
   [[nodiscard]] std::int64_t replicas_max(const Design& design) const {
-    return bench_.space().max_gpus / design.tensor_parallel_size;
+    return bench_.space().max_gpus / design.gpus_per_replica;
   }
 
   /// Ladders of all designs that fit, cut from below by what no scheduler can do.
@@ -132,7 +134,7 @@ class Planner {
       Candidate candidate;
       candidate.replicas_max = by_rate() ? kRateSteps : replicas_max(design);
       candidate.cost_per_replica =
-          by_rate() ? 1 : design.price_per_gpu_hour * static_cast<double>(design.tensor_parallel_size);
+          by_rate() ? 1 : design.price_per_gpu_hour * static_cast<double>(design.gpus_per_replica);
       candidate.replicas_min = floor.hopeless ? candidate.replicas_max + 1 : floor.replicas_min;
       if (floor.hopeless || candidate.replicas_min > candidate.replicas_max) ++result_.candidates_hopeless;
       if (goal() != PlanGoal::goodput) {
@@ -151,23 +153,29 @@ class Planner {
     for (Candidate& candidate : candidates_) candidate.replicas_min = candidate.replicas_max;
   }
 
-  [[nodiscard]] Variant variant_of(const Trial& trial) const {
-    Variant variant;
-    variant.requests = trial.requests;
-    const Design& design = designs_[fitting_[trial.candidate]];
-    variant.replicas = by_rate() ? replicas_max(design) : trial.replicas;
-    if (by_rate()) variant.traffic = changed(bench_.traffic(), {.rate = rate_of_step(trial.replicas)});
-    return variant;
-  }
-
   Score run_trial(const Trial& trial) {
-    const Forecast forecast = bench_.forecast(designs_[fitting_[trial.candidate]], variant_of(trial));
-    const Score score = bench_.score(forecast);
+    const Chosen at = chosen({trial.candidate, trial.replicas, {}});
+    const RunNumbers numbers =
+        runs_.run(at.design, {.replicas = at.replicas, .requests = trial.requests}, traffic_of(bench_, at));
     if (trial.requests == bench_.requests()) {
       const std::lock_guard<std::mutex> lock(keeping_);
-      whole_runs_.insert_or_assign({trial.candidate, trial.replicas}, forecast);
+      whole_runs_.insert_or_assign({trial.candidate, trial.replicas}, numbers);
     }
-    return score;
+    return numbers.score;
+  }
+
+  /// Tells of the requests that were simulated, and of how many it will be.
+  void report(std::size_t requests) {
+    simulated_ += static_cast<double>(requests);
+    if (question_.progress) question_.progress(simulated_, std::max(expected_, simulated_));
+  }
+
+  /// What follows the search: samples and speeds of the judged, the knee and the sensitivity of the winner.
+  [[nodiscard]] double expected_after_search() const {
+    constexpr double kSpeeds = 4, kStudy = 30;
+    const double runs =
+        static_cast<double>(kPointsJudged) * (static_cast<double>(kReplications) + kSpeeds) + kStudy;
+    return runs * static_cast<double>(bench_.requests());
   }
 
   void look() {
@@ -175,9 +183,16 @@ class Planner {
     settings.objective = goal() == PlanGoal::goodput ? Objective::goodput : Objective::cost;
     settings.requests = bench_.requests();
     settings.threads = question_.threads;
+    double points = 0;
+    for (const Candidate& candidate : candidates_)
+      points += settings.objective == Objective::cost ? static_cast<double>(candidate.replicas_max) : 1;
+    // Half of its budget is what a search takes as a rule.
+    const double share = question_.exhaustive ? 1 : settings.work_share / 2;
+    expected_ = share * points * static_cast<double>(bench_.requests()) + expected_after_search();
     const std::function<Score(const Trial&)> run = [this](const Trial& trial) { return run_trial(trial); };
-    found_ = question_.exhaustive ? search_all(candidates_, settings, run, question_.progress)
-                                  : search(candidates_, settings, run, question_.progress);
+    found_ = question_.exhaustive ? search_all(candidates_, settings, run, [](std::size_t) {})
+                                  : search(candidates_, settings, run, [](std::size_t) {});
+    expected_ = simulated_ + expected_after_search();
     result_.points_total = found_.points;
     result_.runs = found_.trials.size();
     result_.work_share = found_.work_share;
@@ -185,9 +200,8 @@ class Planner {
 
   [[nodiscard]] Chosen chosen(const Finalist& finalist) const {
     const Design& design = designs_[fitting_[finalist.candidate]];
-    if (!by_rate()) return {design, finalist.replicas, bench_.traffic()};
-    return {design, replicas_max(design),
-            changed(bench_.traffic(), {.rate = rate_of_step(finalist.replicas)})};
+    if (!by_rate()) return {design, finalist.replicas};
+    return {design, replicas_max(design), rate_of_step(finalist.replicas)};
   }
 
   /// Equal for points that are the same cluster: routers have nothing to choose between where there is one
@@ -207,14 +221,12 @@ class Planner {
     PlanPoint point;
     point.choices = at.design.choices;
     point.replicas = at.replicas;
-    point.gpus = at.replicas * at.design.tensor_parallel_size;
+    point.gpus = at.replicas * at.design.gpus_per_replica;
     point.cost_per_hour = at.design.price_per_gpu_hour * static_cast<double>(point.gpus);
     point.label = bench_.label(at.design, at.replicas);
     point.score = finalist.score;
     if (by_rate()) point.rate_factor = rate_of_step(finalist.replicas);
-    const auto known = whole_runs_.find({finalist.candidate, finalist.replicas});
-    KVCAST_CHECK(known != whole_runs_.end());
-    point.forecast = known->second;
+    point.forecast = runs_.forecast(at.design, {.replicas = at.replicas}, traffic_of(bench_, at));
     for (const SloTerm& term : point.forecast.slo) point.terms.push_back({term, std::nullopt});
     return point;
   }
@@ -227,18 +239,21 @@ class Planner {
       shown_.push_back(finalist);
       result_.points.push_back(point_of(finalist));
     }
-    for (const auto& [key, forecast] : whole_runs_) {
-      const Metrics& metrics = forecast.metrics;
-      if (metrics.tpot.count == 0 || metrics.completed == 0 || metrics.tpot.p50 <= 0) continue;
-      const Design& design = designs_[fitting_[key.first]];
-      const std::int64_t replicas = by_rate() ? replicas_max(design) : key.second;
+    const auto figure = [](const RunNumbers& numbers, const char* key) {
+      return numbers.figures[plan_figure_index(key)];
+    };
+    for (const auto& [key, numbers] : whole_runs_) {
+      const double tpot_ms = figure(numbers, "p50_tpot_ms");
+      if (tpot_ms <= 0) continue;  // nobody was answered by more than a token
+      const Chosen at = chosen({key.first, key.second, {}});
+      const auto gpus = static_cast<double>(at.replicas * at.design.gpus_per_replica);
       FrontPoint point;
-      point.label = bench_.label(design, replicas);
-      point.output_per_gpu = metrics.output_throughput / static_cast<double>(forecast.facts.gpus);
-      point.output_per_user = 1e3 / metrics.tpot.p50;
-      point.cost_per_hour = design.price_per_gpu_hour * static_cast<double>(forecast.facts.gpus);
-      point.p99_ttft_ms = metrics.ttft.p99;
-      point.met = bench_.score(forecast).met;
+      point.label = bench_.label(at.design, at.replicas);
+      point.output_per_gpu = figure(numbers, "output_throughput") / gpus;
+      point.output_per_user = 1e3 / tpot_ms;
+      point.cost_per_hour = at.design.price_per_gpu_hour * gpus;
+      point.p99_ttft_ms = figure(numbers, "p99_ttft_ms");
+      point.met = numbers.score.met;
       result_.front.push_back(point);
     }
     mark_fronts(result_.front);
@@ -251,26 +266,26 @@ class Planner {
     const PlanPoint& first = result_.points.front();
     result_.assumptions = first.forecast.assumptions;
     result_.inputs = first.forecast.inputs;
-    judge_points();
+    judge();
     if (!result_.feasible) {
-      find_advice(bench_, best, first.forecast, result_);
+      find_advice(runs_, best, first.forecast, result_);
     } else {
-      find_binding(bench_, best, result_);
-      find_knee(bench_, best, question_.threads, result_);
-      find_sensitivity(bench_, best, question_.threads, result_);
+      find_binding(runs_, best, result_);
+      find_knee(runs_, best, question_.threads, result_);
+      find_sensitivity(runs_, best, question_.threads, result_);
       fill_deploy(bench_, best, result_);
     }
     result_.verdict = verdict();
   }
 
-  void judge_points() {
+  void judge() {
     result_.replicating = bench_.replicating();
     result_.block_length = bench_.block_length();
-    for (std::size_t i = 0; i < std::min(shown_.size(), kPointsJudged); ++i) {
-      Judging judging{result_.seed, i == 0 ? question_.relative_error : 0, question_.threads, {}};
-      const std::size_t replications = judge_point(bench_, chosen(shown_[i]), judging, result_.points[i]);
-      if (i == 0) result_.replications = replications;
-    }
+    std::vector<Chosen> judged;
+    for (std::size_t i = 0; i < std::min(shown_.size(), kPointsJudged); ++i)
+      judged.push_back(chosen(shown_[i]));
+    const Judging judging{result_.seed, question_.relative_error, question_.threads};
+    result_.replications = judge_points(runs_, judged, judging, result_.points);
     check_relative_error();
   }
 
@@ -321,13 +336,15 @@ class Planner {
 
   const PlanQuestion& question_;
   PlanBench bench_;
+  double simulated_ = 0, expected_ = 0;  // requests
+  PlanRuns runs_;
   std::vector<Design> designs_;
   std::vector<std::size_t> fitting_;  // designs that can run; candidates_ are these, in this order
   std::vector<Candidate> candidates_;
   SearchResult found_;
   std::vector<Finalist> shown_;  // the first that are different clusters; result_.points are these
   std::mutex keeping_;
-  std::map<std::pair<std::size_t, std::int64_t>, Forecast>
+  std::map<std::pair<std::size_t, std::int64_t>, RunNumbers>
       whole_runs_;  // by candidate and replicas (or rate step)
   PlanResult result_;
 };

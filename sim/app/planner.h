@@ -19,7 +19,10 @@ struct PlanQuestion {
   double relative_error =
       0;  // of the winner's terms, to be reached by more samples of the traffic; 0: not asked for
   unsigned threads = 1;
-  std::function<void(std::size_t runs)> progress;
+  /// File that keeps finished runs, so that a plan that was killed goes on where it was; empty: none.
+  std::string journal;
+  /// Requests simulated so far, and about how many it will be; from one thread at a time.
+  std::function<void(double done, double expected)> progress;
 };
 
 /// \throws InputError for a scenario that cannot be planned for; (infeasible) where no design fits into

@@ -3,9 +3,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -19,6 +16,8 @@
 #include "sim/app/outputs.h"
 #include "sim/app/regress_records.h"
 #include "sim/app/regress_run.h"
+#include "sim/app/result_files.h"
+#include "sim/base/hash.h"
 #include "sim/base/text.h"
 
 namespace kvcast {
@@ -31,8 +30,10 @@ struct Options {
   std::string blocks;
   std::string seed;
   std::vector<std::string> efficiency;  // REGEX=FRACTION
-  std::string json, junit, markdown;
+  ResultPaths results;
+  std::string junit;
   bool quiet = false;
+  std::string command;
 };
 
 struct EfficiencyFloor {
@@ -141,80 +142,71 @@ Regression regression_of(const Options& options) {
     throw InputError("kvcast regress needs two files, BASE and NEW, or --run; see kvcast regress --help");
   const TimingSuite base = timing_suite(read_records(options.files[0]), options.files[0]);
   const TimingSuite candidate = timing_suite(read_records(options.files[1]), options.files[1]);
-  return compare(base, candidate, false, seed_of(options));
+  Regression regression = compare(base, candidate, false, seed_of(options));
+  regression.base_hash = file_hash(options.files[0]);
+  regression.new_hash = file_hash(options.files[1]);
+  return regression;
 }
 
 ExitCode regress(Options options) {
   options.bench.seed = seed_of(options);
   const std::vector<EfficiencyFloor> floors = parse_floors(options.efficiency);
-  struct Output {
-    const std::string* path;
-    std::string (*text)(const Regression&);
-    std::unique_ptr<OutputFile> file;
-  };
-  Output outputs[] = {
-      {&options.json, to_json, {}}, {&options.junit, to_junit, {}}, {&options.markdown, to_markdown, {}}};
-  int to_stdout = 0;
-  for (Output& output : outputs) {
-    if (*output.path == "-") ++to_stdout;
-    if (to_stdout > 1) throw InputError("only one output can go to standard output (-)");
-    if (!output.path->empty()) output.file = std::make_unique<OutputFile>(*output.path);
-  }
+  ResultFiles files(options.results, {options.junit});
+  const std::unique_ptr<OutputFile> junit =
+      options.junit.empty() ? nullptr : std::make_unique<OutputFile>(options.junit);
   Regression regression = regression_of(options);
   apply_floors(floors, regression);
-  for (Output& output : outputs) {
-    if (output.file == nullptr) continue;
-    output.file->write(output.text(regression));
-    output.file->commit();
+  regression.seed = fmt::format("{}", seed_of(options));
+  regression.command = options.command;
+  files.write(regression);
+  if (junit) {
+    junit->write(to_junit(regression));
+    junit->commit();
   }
-  if (!options.quiet && to_stdout == 0) fmt::print("{}", to_table(regression, color_wanted(stdout)));
+  if (!options.quiet && !files.to_stdout()) fmt::print("{}", to_table(regression, color_wanted(stdout)));
   return regression.fails() ? ExitCode::gate_not_met : ExitCode::fine;
 }
 
 }  // namespace
 
-Command add_regress(CLI::App& root) {
+Command add_regress(CommandParser root, const std::string& command) {
   auto options = std::make_shared<Options>();
-  CLI::App* app = root.add_subcommand(
+  options->command = command;
+  const CommandParser app = root.add_subcommand(
       "regress", "Are the kernels slower than before? Compares two files of timings, or two benchmarks");
-  app->add_option("files", options->files,
-                  "BASE and NEW: calibrations or outputs of kvcast-bench, plain or compressed")
-      ->type_name("BASE NEW")
-      ->expected(0, 2);
-  app->add_flag("--run", options->run, "Measure two benchmark executables now, side by side (A-B-B-A)");
-  app->add_option("--base-bench", options->bench.base_bench, "With --run: the kvcast-bench to compare with")
-      ->type_name("PATH");
-  app->add_option("--new-bench", options->bench.new_bench,
-                  "With --run: the kvcast-bench to judge (default: the one beside kvcast)")
-      ->type_name("PATH");
-  app->add_option("--device", options->bench.device, "With --run: cpu or cuda (default: cuda)")
-      ->type_name("NAME");
-  app->add_option("--suite", options->bench.suite, "With --run: quick or full (default: quick)")
-      ->type_name("NAME");
-  app->add_option("--only", options->bench.only, "With --run: kernels whose record matches")
-      ->type_name("REGEX");
-  app->add_option("--samples", options->bench.samples, "With --run: samples of each kernel in one block")
-      ->type_name("N");
-  app->add_option("--blocks", options->blocks, "With --run: blocks of each side, at least 10 (default: 20)")
-      ->type_name("N");
-  app->add_option("--seed", options->seed,
-                  "Seed of the bootstrap, and of the benchmarks' orders (default: 1)")
-      ->type_name("N");
-  app->add_option(
-         "--min-efficiency", options->efficiency,
-         "Fail too where a kernel reaches less than this part of the data sheet's bound (repeatable)")
-      ->type_name("REGEX=FRACTION")
-      ->expected(1)
-      ->take_all();
-  app->add_option("--json", options->json, "Write the result as JSON (-: standard output)")
-      ->type_name("FILE");
-  app->add_option("--junit", options->junit, "Write JUnit XML for a CI server (-: standard output)")
-      ->type_name("FILE");
-  app->add_option("--markdown", options->markdown, "Write Markdown for a pull request (-: standard output)")
-      ->type_name("FILE");
-  app->add_flag("--quiet", options->quiet,
-                "No table, no messages: only the files asked for and the exit code");
-  app->footer("Exit code 1: a kernel is slower, or below the efficiency asked for. See docs/regression.md.");
+  app.add_option("files", options->files,
+                 "BASE and NEW: calibrations or outputs of kvcast-bench, plain or compressed")
+      .type_name("BASE NEW")
+      .expected(0, 2);
+  app.add_flag("--run", options->run, "Measure two benchmark executables now, side by side (A-B-B-A)");
+  app.add_option("--base-bench", options->bench.base_bench, "With --run: the kvcast-bench to compare with")
+      .type_name("PATH");
+  app.add_option("--new-bench", options->bench.new_bench,
+                 "With --run: the kvcast-bench to judge (default: the one beside kvcast)")
+      .type_name("PATH");
+  app.add_option("--device", options->bench.device, "With --run: cpu or cuda (default: cuda)")
+      .type_name("NAME");
+  app.add_option("--suite", options->bench.suite, "With --run: quick or full (default: quick)")
+      .type_name("NAME");
+  app.add_option("--only", options->bench.only, "With --run: kernels whose record matches")
+      .type_name("REGEX");
+  app.add_option("--samples", options->bench.samples, "With --run: samples of each kernel in one block")
+      .type_name("N");
+  app.add_option("--blocks", options->blocks, "With --run: blocks of each side, at least 10 (default: 20)")
+      .type_name("N");
+  app.add_option("--seed", options->seed, "Seed of the bootstrap, and of the benchmarks' orders (default: 1)")
+      .type_name("N");
+  app.add_option("--min-efficiency", options->efficiency,
+                 "Fail too where a kernel reaches less than this part of the data sheet's bound (repeatable)")
+      .type_name("REGEX=FRACTION")
+      .expected(1)
+      .take_all();
+  declare_results(app, options->results, "the result", "a row for each kernel");
+  app.add_option("--junit", options->junit, "Write JUnit XML for a CI server (-: standard output)")
+      .type_name("FILE");
+  app.add_flag("--quiet", options->quiet,
+               "No table, no messages: only the files asked for and the exit code");
+  app.footer("Exit code 1: a kernel is slower, or below the efficiency asked for. See docs/regression.md.");
   return {app, [options] { return regress(*options); }, {}};
 }
 

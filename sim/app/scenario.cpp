@@ -8,8 +8,10 @@
 
 #include "sim/app/block_rules.h"
 #include "sim/app/scenario_forks.h"
+#include "sim/app/scenario_parallel.h"
 #include "sim/app/scenario_retention.h"
 #include "sim/app/scenario_sglang.h"
+#include "sim/app/scenario_speculation.h"
 #include "sim/app/scenario_swap.h"
 #include "sim/app/scenario_tiers.h"
 #include "sim/app/scheduler_features.h"
@@ -30,21 +32,13 @@ constexpr const char* kDefaultGpu = "h100-sxm";
 
 /// Whether a key is there, without making it one that messages propose.
 bool contains(const Config& section, std::string_view key) {
-  const std::vector<std::string> keys = section.keys();
-  return std::find(keys.begin(), keys.end(), key) != keys.end();
+  return section.contains(key);
 }
 
 /// Keys that the scenario format has and this version does not simulate: refused, never ignored.
 void refuse_key(const Config& section, std::string_view key, const std::string& what) {
   if (contains(section, key))
     section.fail(key, "this version of kvcast does not model " + what + " yet; leave the key out");
-}
-
-/// A size that only 1 is modelled of.
-void refuse_above_one(Config& section, std::string_view key, const std::string& what) {
-  if (section.get_int(key, {1, 4096}, 1) > 1) {
-    section.fail(key, "this version of kvcast does not simulate " + what + " yet; only 1 is possible");
-  }
 }
 
 /// 0 where the key is absent: the engine or the model chooses.
@@ -71,7 +65,7 @@ std::string to_json(const std::string& text) {
 
 /// engine.model_overrides: nested mappings or dotted keys of the model's config.json.
 void read_overrides(Config section, const std::string& prefix, ModelOverrides& overrides) {
-  for (const std::string& key : section.keys()) {
+  for (const std::string& key : section.names()) {
     const std::string path = prefix + key;
     if (section.is_mapping(key)) {
       read_overrides(section.child(key), path + ".", overrides);
@@ -103,27 +97,6 @@ std::optional<ModelSpec> read_model(Config& root, Config& engine, const std::str
   ModelOverrides overrides;
   if (engine.has("model_overrides")) read_overrides(engine.child("model_overrides"), "", overrides);
   return load_model(locate(name, folder), overrides, root.where("model"));
-}
-
-/// Sizes that only `kvcast memory` knows so far.
-void read_parallelism(Config& engine, Config& cluster, ReadFor use, MemoryOptions& memory) {
-  memory.tensor_parallel_size = cluster.get_int("tensor_parallel_size", {1, 4096}, 1);
-  refuse_above_one(cluster, "expert_parallel_size", "expert parallelism of its own size");
-  refuse_above_one(cluster, "context_parallel_size", "context parallelism");
-  if (use == ReadFor::simulate) {
-    refuse_above_one(cluster, "pipeline_parallel_size", "pipeline parallelism");
-    refuse_above_one(engine, "decode_context_parallel_size", "decode context parallelism");
-    refuse_key(engine, "enable_expert_parallel", "the step time of expert parallelism");
-    refuse_key(engine, "speculative", "speculative decoding");
-    return;
-  }
-  memory.pipeline_parallel_size = cluster.get_int("pipeline_parallel_size", {1, 4096}, 1);
-  memory.decode_context_parallel_size = engine.get_int("decode_context_parallel_size", {1, 4096}, 1);
-  memory.enable_expert_parallel = engine.get_bool("enable_expert_parallel", false);
-  Config speculative = engine.child("speculative");
-  if (!engine.has("speculative")) return;
-  memory.spec_method = speculative.get_choice("method", {"mtp", "ngram", "eagle"}, "ngram");
-  memory.num_speculative_tokens = speculative.get_int("num_speculative_tokens", {1, 64});
 }
 
 /// Whether prompts are split into chunks, in force.
@@ -257,7 +230,8 @@ Deployment read_deployment(Config& root, const std::string& folder, ReadFor use)
   if (engine.has("num_gpu_blocks_override")) {
     memory.num_gpu_blocks_override = engine.get_int("num_gpu_blocks_override", {1, kTokensMax});
   }
-  read_parallelism(engine, cluster, use, memory);
+  read_parallelism(engine, cluster, use, deployment);
+  read_speculation(engine, folder, use, deployment);
   if (sglang) read_sglang_sizes(engine, gpu, deployment);
   return deployment;
 }
@@ -289,8 +263,14 @@ void read_features(Config& engine, Scenario& scenario) {
     engine.fail("async_scheduling", "true is not possible with the scheduler " + deployment.scheduler);
   }
   memory.enable_prefix_caching = engine.get_bool("enable_prefix_caching", can_cache && caches);
+  const char* const together = memory.pipeline_parallel_size > 1 ? "a pipeline" : "data-parallel ranks";
+  const bool alone = memory.pipeline_parallel_size * memory.data_parallel_size == 1;
+  if (memory.async_scheduling.value_or(false) && !alone)
+    engine.fail("async_scheduling", std::string("true is not modelled with ") + together);
+  const bool drafts_wait = deployment.speculation && !deployment.speculation->with_target();
   memory.async_scheduling =
-      engine.get_bool("async_scheduling", features.asynchronous && memory.profile.async_scheduling);
+      engine.get_bool("async_scheduling", alone && !drafts_wait && features.asynchronous &&
+                                              memory.profile.async_scheduling);
 }
 
 /// memory_report() of the deployment, the scenario named in what the engine refuses outright.
@@ -314,13 +294,16 @@ CachedBlocksSettings read_layers(const Deployment& deployment, EngineVersion ver
   const bool caching = deployment.memory.enable_prefix_caching.value_or(false);
   std::vector<KvGroup> groups;
   if (deployment.report) groups = kv_groups_of(deployment.report->kv, caching);
+  for (KvGroup& group : groups) group.block_size *= cache_parts(deployment.memory);
   if (groups.empty()) {
     KvGroup group;
     group.block_size = deployment.memory.block_size > 0 ? deployment.memory.block_size : kDefaultBlockSize;
     bound_group(deployment.retention, group);
     groups.push_back(group);
   }
-  return vllm_block_rules(std::move(groups), caching, version);
+  CachedBlocksSettings rules = vllm_block_rules(std::move(groups), caching, version);
+  if (deployment.speculation) rules.drop_last_block = deployment.speculation->drops_last_block();
+  return rules;
 }
 
 /// engine.prefix_cache_eviction: engines evict by LRU; other policies are what-ifs.
@@ -398,6 +381,9 @@ void read_engine(Config& root, Scenario& scenario) {
   read_preemption(engine, scenario);
   read_parallel_sampling(engine, scenario);
   read_tiers(engine, scenario);
+  check_spread_engine(engine, scenario);
+  check_speculation(engine, scenario);
+  for (const std::string& text : parallel_assumptions(deployment)) scenario.assumptions.push_back(text);
   const std::string path = engine.get_choice("step_path", {"closed_form", "step_by_step"}, "closed_form");
   scenario.engine.path = path == "step_by_step" ? StepPath::step_by_step : StepPath::closed_form;
 }

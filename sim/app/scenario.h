@@ -7,9 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "hwmodels/expert_load.h"
 #include "hwmodels/memory_report.h"
 #include "hwmodels/retention.h"
+#include "hwmodels/spread_options.h"
 #include "sim/app/plan_space.h"
+#include "sim/app/speculation_plan.h"
 #include "sim/app/step_time.h"
 #include "sim/base/config.h"
 #include "sim/cluster/cluster.h"
@@ -24,6 +27,9 @@ struct Deployment {
   std::optional<ModelSpec> model;  // absent only with step_time.by_formula() and a pool that is given
   std::optional<GpuSpec> gpu;      // absent only together with the model
   StepTime step_time;
+  std::optional<SpeculationPlan> speculation;
+  SpreadOptions spread;              // of memory's parallelism, for step times
+  double communication_overlap = 0;  // share of the communication that may run beside computation
   MemoryOptions memory;  // every option in force; zero only where the model or the engine chooses
   std::optional<MemoryReport> report;  // of the model without num_gpu_blocks_override; set by
                                        // read_scenario(). It may say that nothing fits

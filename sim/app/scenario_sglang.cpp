@@ -22,8 +22,7 @@ constexpr std::uint64_t kOwnOutputs = std::uint64_t{0xA5} << 56U;
 
 /// Whether a key is there, without making it one that messages propose.
 bool contains(const Config& section, std::string_view key) {
-  const std::vector<std::string> keys = section.keys();
-  return std::find(keys.begin(), keys.end(), key) != keys.end();
+  return section.contains(key);
 }
 
 /// A switch that SGLang states the other way round.

@@ -1,8 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <chrono>
 #include <cstdio>
 #include <limits>
@@ -17,6 +14,7 @@
 #include "sim/app/decisions.h"
 #include "sim/app/options.h"
 #include "sim/app/outputs.h"
+#include "sim/app/prometheus_output.h"
 #include "sim/app/scheduler_features.h"
 #include "sim/app/step_stretch.h"
 #include "sim/app/uncertainty.h"
@@ -32,7 +30,7 @@ struct Options {
   std::vector<std::string> settings;
   std::string seed, threads, speed_factor;
   std::string progress = "auto";
-  std::string json, report, csv, markdown, requests, decisions;
+  std::string json, report, csv, markdown, requests, decisions, prometheus;
   bool quiet = false;
   bool dump_resolved = false;
   std::string command;
@@ -40,7 +38,7 @@ struct Options {
 
 /// The result files that were asked for, opened before the run so that a wrong path fails at once.
 struct Outputs {
-  std::unique_ptr<OutputFile> json, report, csv, markdown, requests, decisions;
+  std::unique_ptr<OutputFile> json, report, csv, markdown, requests, decisions, prometheus;
 };
 
 std::unique_ptr<OutputFile> open_output(const std::string& path) {
@@ -51,7 +49,7 @@ std::unique_ptr<OutputFile> open_output(const std::string& path) {
 int to_stdout(const Options& options) {
   int count = 0;
   for (const std::string* path : {&options.json, &options.report, &options.csv, &options.markdown,
-                                  &options.requests, &options.decisions}) {
+                                  &options.requests, &options.decisions, &options.prometheus}) {
     count += *path == "-" ? 1 : 0;
   }
   return count;
@@ -66,6 +64,7 @@ Outputs open_outputs(const Options& options) {
   outputs.markdown = open_output(options.markdown);
   outputs.requests = open_output(options.requests);
   outputs.decisions = open_output(options.decisions);
+  outputs.prometheus = open_output(options.prometheus);
   return outputs;
 }
 
@@ -80,16 +79,21 @@ unsigned thread_count(const Options& options) {
   return static_cast<unsigned>(parse_integer("--threads", options.threads, 1, 1024));
 }
 
-RunRecord run_watched(Experiment& experiment, const Options& options, Outputs& outputs) {
+RunRecord run_watched(Experiment& experiment, const Options& options, Outputs& outputs,
+                      PrometheusMetrics* metrics) {
   RunHooks hooks;
+  hooks.ntpot = outputs.json || outputs.csv || outputs.markdown || outputs.report;
   Progress progress(options.quiet ? ProgressMode::off : parse_progress(options.progress),
                     experiment.workload.requests_max, "requests");
   hooks.progress = [&](std::int64_t arrived) { progress.update(arrived); };
   std::unique_ptr<RequestWriter> requests;
+  RequestFanOut observers;
   if (outputs.requests) {
     requests = make_request_writer(outputs.requests->write_path());
-    hooks.requests = requests.get();
+    observers.add(*requests);
   }
+  if (metrics != nullptr) observers.add(*metrics);
+  if (!observers.empty()) hooks.requests = &observers;
   std::unique_ptr<DecisionWriter> decisions;
   if (outputs.decisions) decisions = watch_decisions(experiment, *outputs.decisions, hooks);
   const unsigned threads = thread_count(options);
@@ -149,7 +153,8 @@ ExitCode simulate(const Options& options) {
   }
   experiment.frame.command = options.command;
   Outputs outputs = open_outputs(options);
-  const RunRecord record = run_watched(experiment, options, outputs);
+  const std::unique_ptr<PrometheusMetrics> metrics = outputs.prometheus ? watch_metrics(experiment) : nullptr;
+  const RunRecord record = run_watched(experiment, options, outputs, metrics.get());
   if (record.arrived == 0)
     throw InputError("the workload holds no request: " + experiment.workload.description, ExitCode::bad_data);
   Forecast forecast = finish_forecast(experiment, record);
@@ -158,6 +163,7 @@ ExitCode simulate(const Options& options) {
 
   if (outputs.json) finish_output(outputs.json.get(), to_json(forecast));
   if (outputs.csv) finish_output(outputs.csv.get(), to_csv(forecast));
+  if (metrics) finish_output(outputs.prometheus.get(), metrics->text(forecast));
   if (outputs.markdown) finish_output(outputs.markdown.get(), to_markdown(forecast));
   if (outputs.report) {
     forecast.steps = find_step_stretch(experiment, record);
@@ -170,53 +176,55 @@ ExitCode simulate(const Options& options) {
 
 }  // namespace
 
-Command add_simulate(CLI::App& root, const std::string& command) {
+Command add_simulate(CommandParser root, const std::string& command) {
   auto options = std::make_shared<Options>();
   options->command = command;
-  CLI::App* app = root.add_subcommand(
+  const CommandParser app = root.add_subcommand(
       "simulate", "Run one scenario: latency, throughput, KV use, and whether the SLO is met");
-  app->add_option("scenario", options->scenario,
-                  "Scenario file, or a built-in one of kvcast list scenarios (default: default)")
-      ->type_name("FILE");
-  app->add_option("--set", options->settings,
-                  "Change a value, as path=value: --set engine.block_size=32 (repeatable)")
-      ->type_name("A.B=C")
-      ->expected(1)
-      ->take_all();
-  app->add_option("--seed", options->seed, "Seed of all randomness (default: the scenario's, else 1)")
-      ->type_name("N");
-  app->add_option(
+  app.add_option("scenario", options->scenario,
+                 "Scenario file, or a built-in one of kvcast list scenarios (default: default)")
+      .type_name("FILE");
+  app.add_option("--set", options->settings,
+                 "Change a value, as path=value: --set engine.block_size=32 (repeatable)")
+      .type_name("A.B=C")
+      .expected(1)
+      .take_all();
+  app.add_option("--seed", options->seed, "Seed of all randomness (default: the scenario's, else 1)")
+      .type_name("N");
+  app.add_option(
          "--speed-factor", options->speed_factor,
          "Multiply every step time: 1.05 for a machine that is 5 % slower than the one the times are of")
-      ->type_name("X");
-  app->add_option("--threads", options->threads,
-                  "Threads; results are equal for any number (default: all cores)")
-      ->type_name("N");
-  app->add_option("--json", options->json,
-                  "Write the result as JSON, keys as vllm bench serve has them (-: standard output)")
-      ->type_name("FILE");
-  app->add_option("--report", options->report, "Write the report as one HTML file")->type_name("FILE");
-  app->add_option("--csv", options->csv, "Write the numbers of the result as CSV: a header and one row")
-      ->type_name("FILE");
-  app->add_option("--markdown", options->markdown, "Write the result as Markdown")->type_name("FILE");
-  app->add_option("--requests", options->requests,
-                  "Write one row a request: CSV where the name ends in .csv, else JSON lines")
-      ->type_name("FILE");
-  app->add_option("--decisions", options->decisions,
-                  "Write every scheduling decision, one JSON line a step (walks step by step: slower)")
-      ->type_name("FILE");
-  app->add_flag("--dump-resolved", options->dump_resolved,
-                "Print the scenario with every value in force and where it came from, and exit");
-  app->add_option("--progress", options->progress,
-                  "Progress on standard error: auto, on, off (default: auto)")
-      ->type_name("MODE");
-  app->add_flag("--quiet", options->quiet,
-                "No table, no messages: only the files asked for and the exit code");
-  app->footer("Names that a scenario may use:\n  engine.scheduler           " + joined(schedulers().names()) +
-              "\n  engine.scheduling_policy   " + joined(queue_order_catalog().names()) +
-              "\n  engine.allocator           " + joined(allocator_catalog().names()) +
-              "\n  cluster.router             " + joined(router_catalog().names()) +
-              "\nSee kvcast list for models, GPUs, engine profiles, trace formats and built-in scenarios.");
+      .type_name("X");
+  app.add_option("--threads", options->threads,
+                 "Threads; results are equal for any number (default: all cores)")
+      .type_name("N");
+  app.add_option("--json", options->json,
+                 "Write the result as JSON, keys as vllm bench serve has them (-: standard output)")
+      .type_name("FILE");
+  app.add_option("--report", options->report, "Write the report as one HTML file").type_name("FILE");
+  app.add_option("--csv", options->csv, "Write the numbers of the result as CSV: a header and one row")
+      .type_name("FILE");
+  app.add_option("--markdown", options->markdown, "Write the result as Markdown").type_name("FILE");
+  app.add_option("--requests", options->requests,
+                 "Write one row a request: CSV where the name ends in .csv, else JSON lines")
+      .type_name("FILE");
+  app.add_option("--prometheus", options->prometheus,
+                 "Write the metrics as vLLM serves them at /metrics: its names, labels and buckets")
+      .type_name("FILE");
+  app.add_option("--decisions", options->decisions,
+                 "Write every scheduling decision, one JSON line a step (walks step by step: slower)")
+      .type_name("FILE");
+  app.add_flag("--dump-resolved", options->dump_resolved,
+               "Print the scenario with every value in force and where it came from, and exit");
+  app.add_option("--progress", options->progress, "Progress on standard error: auto, on, off (default: auto)")
+      .type_name("MODE");
+  app.add_flag("--quiet", options->quiet,
+               "No table, no messages: only the files asked for and the exit code");
+  app.footer("Names that a scenario may use:\n  engine.scheduler           " + joined(schedulers().names()) +
+             "\n  engine.scheduling_policy   " + joined(queue_order_catalog().names()) +
+             "\n  engine.allocator           " + joined(allocator_catalog().names()) +
+             "\n  cluster.router             " + joined(router_catalog().names()) +
+             "\nSee kvcast list for models, GPUs, engine profiles, trace formats and built-in scenarios.");
   return {app, [options] { return simulate(*options); }, {}};
 }
 

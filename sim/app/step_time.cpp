@@ -21,7 +21,10 @@ AffineTime read_affine(Config affine, Config& engine) {
 void read_calibration(Config& step_time, const std::string& folder, StepTime& time) {
   const std::string path = locate(step_time.get_string("calibration"), folder);
   const std::string where = step_time.where("calibration");
+  const std::string fit = step_time.contains("fit") ? step_time.get_string("fit") : "";
   const CalibrationFile file = load_calibration(path, where);
+  if (!fit.empty() && file.header.kind != "steps")
+    step_time.fail("fit", "belongs to a calibration of whole steps; " + path + " is one of " + file.header.kind);
   if (is_bench_calibration(file)) {
     const bool embedded = file.name.starts_with("embedded:");
     time.own_kernels = OwnKernels{parse_bench_fits(file), file.header, embedded ? file.name : path, embedded};
@@ -33,7 +36,7 @@ void read_calibration(Config& step_time, const std::string& folder, StepTime& ti
                                      embedded ? file.name : path, embedded};
   } else {
     time.steps =
-        StepCalibration{pick_step_model(file, step_time.get_string("fit", ""), where), file.header, path};
+        StepCalibration{pick_step_model(file, fit, where), file.header, path};
   }
 }
 
@@ -49,8 +52,7 @@ std::string locate(const std::string& path, const std::string& folder) {
 
 StepTime read_step_time(Config& engine, const std::string& folder) {
   StepTime time;
-  const std::vector<std::string> keys = engine.keys();
-  if (std::find(keys.begin(), keys.end(), "step_time") == keys.end()) return time;
+  if (!engine.contains("step_time")) return time;
   Config step_time = engine.child("step_time");
   time.speed_factor = step_time.get_real("speed_factor", {1 / kSpeedFactorMax, kSpeedFactorMax}, 1);
   if (step_time.has("host_overhead_us"))

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -53,15 +52,6 @@ void sync_file(const std::string& path) {
   const int reason = errno;
   if (file >= 0) (void)close(file);
   if (!synced) throw InputError(path + ": cannot be written: " + std::strerror(reason));
-}
-
-/// Makes a new name in a folder outlive a power cut.
-void sync_folder(const std::string& path) {
-  const std::string parent = fs::path(path).parent_path().string();
-  const int folder = open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder < 0) return;  // some file systems do not open folders; the file itself was synced
-  (void)fsync(folder);
-  (void)close(folder);
 }
 
 }  // namespace
@@ -120,64 +110,9 @@ std::string log_path(const std::string& dir, std::size_t shard, std::size_t shar
   return (fs::path(dir) / fmt::format("results-{}-of-{}.log", shard, shards)).string();
 }
 
-ShardLog::ShardLog(std::string path, const SweepManifest& manifest) : path_(std::move(path)) {
-  file_ = open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  if (file_ < 0) fail("cannot be opened");
-  try {
-    lock();
-    recover(manifest);
-  } catch (...) {
-    (void)close(file_);
-    throw;
-  }
-}
-
-ShardLog::~ShardLog() { (void)close(file_); }
-
-void ShardLog::lock() {
-  if (flock(file_, LOCK_EX | LOCK_NB) == 0) return;
-  if (errno == EWOULDBLOCK)
-    throw InputError(path_ + ": another kvcast sweep run is writing this shard; wait for it or stop it");
-  fail("cannot be locked");
-}
-
-void ShardLog::recover(const SweepManifest& manifest) {
-  const std::string bytes = read_file(path_, kLogBytesMax, ExitCode::bad_data);
-  const ScannedLog log = scan_log(bytes, path_);
-  if (!log.payloads.empty()) check_header(log, path_, manifest);
-  size_ = log.good_bytes;
-  cut_bytes_ = bytes.size() - log.good_bytes;
-  if (cut_bytes_ > 0) {
-    if (ftruncate(file_, static_cast<off_t>(size_)) != 0 || fsync(file_) != 0) fail("cannot be cut");
-  }
-  if (log.payloads.empty()) {
-    append(to_json(SweepLogHeader{manifest.hash}));
-    sync_folder(path_);
-  }
-}
-
-void ShardLog::append(std::string_view payload) {
-  const std::string line = log_line(payload);
-  std::string_view rest = line;
-  while (!rest.empty()) {
-    const ssize_t written = write(file_, rest.data(), rest.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) {
-      // What was written of the line is a torn end; it is cut now if that is possible, else on the next
-      // start.
-      const int reason = errno;
-      (void)!ftruncate(file_, static_cast<off_t>(size_));
-      errno = reason;
-      fail("cannot be written");
-    }
-    rest.remove_prefix(static_cast<std::size_t>(written));
-  }
-  if (fsync(file_) != 0) fail("cannot be written");
-  size_ += line.size();
-}
-
-void ShardLog::fail(const char* what) const {
-  throw InputError(path_ + ": " + what + ": " + std::strerror(errno));
-}
+ShardLog::ShardLog(const std::string& path, const SweepManifest& manifest)
+    : log_(path, {to_json(SweepLogHeader{manifest.hash}),
+                  [&](const ScannedLog& log) { check_header(log, path, manifest); },
+                  "another kvcast sweep run is writing this shard; wait for it or stop it"}) {}
 
 }  // namespace kvcast

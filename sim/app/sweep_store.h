@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sim/app/durable_log.h"
 #include "sim/app/sweep_manifest.h"
 
 namespace kvcast {
@@ -34,32 +35,21 @@ struct LogOnDisk {
 /// \throws InputError (bad_data) for damage, and for results that are not of `manifest`
 [[nodiscard]] std::vector<LogOnDisk> read_logs(const std::string& dir, const SweepManifest& manifest);
 
-/// Contract: appends results to one log; each is on the disk (fsync) when append() returns, so that a process
-/// that is killed loses what it had not appended and nothing else. One process at a time holds a log.
+/// Contract: appends results to one log, as DurableLog does.
 class ShardLog {
  public:
   /// Opens or makes the log and cuts off a torn end.
   /// \throws InputError where another process holds it, where it is damaged or of another manifest, and where
   /// the disk says no
-  ShardLog(std::string path, const SweepManifest& manifest);
-  ~ShardLog();
-  ShardLog(const ShardLog&) = delete;
-  ShardLog& operator=(const ShardLog&) = delete;
+  ShardLog(const std::string& path, const SweepManifest& manifest);
 
   /// \throws InputError where the disk says no
-  void append(std::string_view payload);
+  void append(std::string_view payload) { log_.append(payload); }
   /// Bytes of a torn end that were cut off.
-  [[nodiscard]] std::size_t cut_bytes() const { return cut_bytes_; }
+  [[nodiscard]] std::size_t cut_bytes() const { return log_.cut_bytes(); }
 
  private:
-  [[noreturn]] void fail(const char* what) const;
-  void lock();
-  void recover(const SweepManifest& manifest);
-
-  std::string path_;
-  int file_ = -1;
-  std::size_t size_ = 0;
-  std::size_t cut_bytes_ = 0;
+  DurableLog log_;
 };
 
 /// DIR's log of a shard: "results-3-of-64.log".

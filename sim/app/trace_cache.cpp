@@ -2,9 +2,6 @@
 // around it.
 #include <fmt/format.h>
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <cmath>
 #include <memory>
@@ -190,42 +187,42 @@ ExitCode run(const CacheOptions& options) {
 
 }  // namespace
 
-Command add_trace_cache(CLI::App& parent) {
+Command add_trace_cache(CommandParser parent) {
   auto options = std::make_shared<CacheOptions>();
   options->capacity_blocks = {"1%,2%,5%,10%,20%,50%,inf"};
-  CLI::App* app = parent.add_subcommand(
+  const CommandParser app = parent.add_subcommand(
       "cache",
       "Prefix hit rates of a trace by cache size and eviction policy, without an engine around the cache");
-  app->add_option("file", options->file,
-                  "A trace (plain, .gz or .zst), or a YAML file with a workload: section")
-      ->type_name("FILE");
+  app.add_option("file", options->file,
+                 "A trace (plain, .gz or .zst), or a YAML file with a workload: section")
+      .type_name("FILE");
   add_trace_options(app, options);
-  app->add_option("--block-size", options->block_size, "Tokens of a block (default: 16)")->type_name("N");
-  app->add_option("--capacity-blocks", options->capacity_blocks,
-                  "Sizes of the cache: blocks, shares of the trace's distinct blocks, inf (default: "
-                  "1%,2%,5%,10%,20%,50%,inf)")
-      ->type_name("N,N%,inf,...");
-  app->add_option("--eviction", options->evictions,
-                  "Policies: " + joined(eviction_catalog().names()) + " (default: lru,belady)")
-      ->type_name("NAME,...");
-  app->add_option(
+  app.add_option("--block-size", options->block_size, "Tokens of a block (default: 16)").type_name("N");
+  app.add_option("--capacity-blocks", options->capacity_blocks,
+                 "Sizes of the cache: blocks, shares of the trace's distinct blocks, inf (default: "
+                 "1%,2%,5%,10%,20%,50%,inf)")
+      .type_name("N,N%,inf,...");
+  app.add_option("--eviction", options->evictions,
+                 "Policies: " + joined(eviction_catalog().names()) + " (default: lru,belady)")
+      .type_name("NAME,...");
+  app.add_option(
          "--reuse", options->reuse,
          "prefix, or position-independent: chunks of --block-size tokens of each segment, wherever it stands "
          "(default: prefix; with the latter, --eviction defaults to lru)")
-      ->type_name("KIND");
-  app->add_option("--positions", options->positions,
-                  "How keys know their position: rope, alibi, learned, none (default: --model's)")
-      ->type_name("SCHEME");
-  app->add_option("--model", options->model, "The model whose scheme that is (default scheme: rope)")
-      ->type_name("NAME");
-  app->add_option("--recompute", options->recompute,
-                  "Share of reused tokens that is computed again to fit in (default: 0.15, CacheBlend's)")
-      ->type_name("X");
-  app->add_flag("--partial-blocks", options->partial_blocks,
-                "The last, partial block of a prompt counts too (Mooncake's traces hash it)");
-  app->add_flag("--json", options->json, "As one JSON object");
-  app->add_flag("--csv", options->csv, "As CSV");
-  app->add_option("--out", options->out, "Where to write (default: -, standard output)")->type_name("FILE");
+      .type_name("KIND");
+  app.add_option("--positions", options->positions,
+                 "How keys know their position: rope, alibi, learned, none (default: --model's)")
+      .type_name("SCHEME");
+  app.add_option("--model", options->model, "The model whose scheme that is (default scheme: rope)")
+      .type_name("NAME");
+  app.add_option("--recompute", options->recompute,
+                 "Share of reused tokens that is computed again to fit in (default: 0.15, CacheBlend's)")
+      .type_name("X");
+  app.add_flag("--partial-blocks", options->partial_blocks,
+               "The last, partial block of a prompt counts too (Mooncake's traces hash it)");
+  app.add_flag("--json", options->json, "As one JSON object");
+  app.add_flag("--csv", options->csv, "As CSV");
+  app.add_option("--out", options->out, "Where to write (default: -, standard output)").type_name("FILE");
   return {app, [options] { return run(with_defaults(*options)); }, {}};
 }
 

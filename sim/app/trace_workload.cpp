@@ -1,8 +1,5 @@
 #include "sim/app/trace_workload.h"
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -26,17 +23,17 @@ std::uint64_t seed_of(const TraceChoice& choice) {
 
 }  // namespace
 
-void add_trace_options(CLI::App* app, const std::shared_ptr<TraceChoice>& choice) {
+void add_trace_options(CommandParser app, const std::shared_ptr<TraceChoice>& choice) {
   std::string formats;
   for (const std::string& name : trace_formats().names()) formats += (formats.empty() ? "" : ", ") + name;
-  app->add_option("--format", choice->format, "One of " + formats + " (default: told by the content)")
-      ->type_name("NAME");
-  app->add_option("--set", choice->settings,
-                  "A key of workload.trace as path=value: --set limit=1000 (repeatable)")
-      ->type_name("KEY=VALUE")
-      ->expected(1)
-      ->take_all();
-  app->add_option("--seed", choice->seed, "Seed of what a format has to draw (default: 1)")->type_name("N");
+  app.add_option("--format", choice->format, "One of " + formats + " (default: told by the content)")
+      .type_name("NAME");
+  app.add_option("--set", choice->settings,
+                 "A key of workload.trace as path=value: --set limit=1000 (repeatable)")
+      .type_name("KEY=VALUE")
+      .expected(1)
+      .take_all();
+  app.add_option("--seed", choice->seed, "Seed of what a format has to draw (default: 1)").type_name("N");
 }
 
 WorkloadSetup open_trace(const TraceChoice& choice) {

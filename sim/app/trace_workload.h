@@ -7,11 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "sim/app/command_parser.h"
 #include "workloads/workload.h"
-
-namespace CLI {
-class App;
-}
 
 namespace kvcast {
 
@@ -24,7 +21,7 @@ struct TraceChoice {
 };
 
 /// Declares --format, --set and --seed.
-void add_trace_options(CLI::App* app, const std::shared_ptr<TraceChoice>& choice);
+void add_trace_options(CommandParser app, const std::shared_ptr<TraceChoice>& choice);
 
 /// A trace file, with its `workload.trace` keys from the command line.
 [[nodiscard]] WorkloadSetup open_trace(const TraceChoice& choice);

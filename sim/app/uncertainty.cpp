@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "hwmodels/scaled_timer.h"
+#include "sim/app/first_requests.h"
 
 namespace kvcast {
 namespace {
@@ -11,26 +12,6 @@ namespace {
 // What each end costs at most, so that intervals stay cheap beside a long run, or one of long prompts.
 constexpr std::int64_t kSample = 20'000;            // requests
 constexpr std::int64_t kSampleTokens = 50'000'000;  // prompt tokens, by the run's mean
-
-/// The first requests of another source.
-class FirstRequests final : public RequestSource {
- public:
-  FirstRequests(std::unique_ptr<RequestSource> source, std::int64_t count)
-      : source_(std::move(source)), left_(count) {}
-  std::optional<Instant> next_arrival() override {
-    return left_ > 0 ? source_->next_arrival() : std::nullopt;
-  }
-  Request take() override {
-    --left_;
-    return source_->take();
-  }
-  bool has_feedback() const override { return source_->has_feedback(); }
-  void finished(RequestId id, Instant when) override { source_->finished(id, when); }
-
- private:
-  std::unique_ptr<RequestSource> source_;
-  std::int64_t left_;
-};
 
 struct AverageSteps {
   StepShape decode;   // of the running sequences alone

@@ -15,7 +15,6 @@
 #include "reports/validation_report.h"
 #include "sim/app/load_forecast.h"
 #include "sim/app/options.h"
-#include "sim/app/outputs.h"
 #include "sim/app/validate_measured.h"
 #include "sim/base/hash.h"
 #include "sim/base/text.h"
@@ -191,13 +190,6 @@ double max_error_of(const MeasuredOptions& common) {
   return *percent / 100;
 }
 
-void write(const std::string& path, const std::string& text) {
-  if (path.empty()) return;
-  OutputFile output(path);
-  output.write(text);
-  output.commit();
-}
-
 }  // namespace
 
 JudgedLog judge_engine_log(const std::string& path, const std::string& calibration,
@@ -218,6 +210,9 @@ JudgedLog judge_engine_log(const std::string& path, const std::string& calibrati
   judged.preemptions = forecast.base.metrics.preemptions;
   judged.hit_rate = forecast.base.metrics.prefix_hit_rate_tokens;
   judged.timer = experiment.frame.timer;
+  judged.seed = experiment.frame.seed;
+  judged.assumptions = experiment.frame.assumptions;
+  judged.inputs = experiment.frame.inputs;
   judged.notes = experiment.frame.notes;
   if (const std::string note = experiment.timer_note ? experiment.timer_note() : ""; !note.empty())
     judged.notes.push_back(note);
@@ -228,8 +223,7 @@ ExitCode validate_engine_logs(const EngineLogOptions& options, const MeasuredOpt
   if (options.calibration.empty())
     throw InputError(
         "kvcast validate --engine-log needs --calibration FILE, as made by kvcast calibrate steps");
-  if (common.json == "-" && common.markdown == "-")
-    throw InputError("only one output can go to standard output (-)");
+  ResultFiles files(common.results);
   const double max_error = max_error_of(common);
   const std::vector<Setting> settings = parse_settings(common.settings);
   Validation validation;
@@ -241,13 +235,15 @@ ExitCode validate_engine_logs(const EngineLogOptions& options, const MeasuredOpt
     validation.notes.push_back(line_of(judged));
     for (const std::string& note : judged.notes) validation.notes.push_back(judged.run.name + ": " + note);
     validation.timer = judged.timer;
+    validation.seed = fmt::format("{}", judged.seed);
+    add_provenance(judged.assumptions, judged.inputs, validation);
     if (judged.has_intervals) validation.confidence = Uncertainty::kConfidence;
     validation.loads.push_back(std::move(judged.load));
   }
-  write(common.json, to_json(validation));
-  write(common.markdown, to_markdown(validation));
-  const bool to_stdout = common.json == "-" || common.markdown == "-";
-  if (!common.quiet && !to_stdout) std::fputs(to_table(validation, color_wanted(stdout)).c_str(), stdout);
+  validation.command = common.command;
+  files.write(validation);
+  if (!common.quiet && !files.to_stdout())
+    std::fputs(to_table(validation, color_wanted(stdout)).c_str(), stdout);
   return largest_error(validation) > max_error ? ExitCode::gate_not_met : ExitCode::fine;
 }
 

@@ -29,6 +29,9 @@ struct JudgedLog {
   std::int64_t preemptions = 0;  // forecast, as the next
   double hit_rate = 0;           // prompt tokens found in the cache at first admission / prompt tokens
   std::string timer;
+  std::uint64_t seed = 0;
+  std::vector<Assumption> assumptions;
+  std::vector<InputHash> inputs;
   bool has_intervals = false;
   std::vector<std::string> notes;
 };

@@ -11,7 +11,7 @@
 #include "reports/report.h"
 #include "reports/validation_report.h"
 #include "sim/app/options.h"
-#include "sim/app/outputs.h"
+#include "sim/base/hash.h"
 #include "sim/base/text.h"
 #include "sim/metrics/uncertainty.h"
 #include "workloads/arrivals.h"
@@ -57,6 +57,8 @@ void add_note(const std::string& note, Validation& validation) {
 void note_frame(const Experiment& experiment, Validation& validation) {
   validation.timer = experiment.frame.timer;
   validation.version = experiment.frame.version;
+  validation.seed = fmt::format("{}", experiment.frame.seed);
+  add_provenance(experiment.frame.assumptions, experiment.frame.inputs, validation);
   for (const std::string& note : experiment.frame.notes) add_note(note, validation);
 }
 
@@ -106,6 +108,8 @@ Validation validate_table(const MeasuredOptions& options, const TraceFile& table
   Validation validation;
   const std::vector<TableRun> runs = read_run_table(table, file_on_disk(options.workloads));
   validation.title = fmt::format("{} ({} runs)", table.name, runs.size());
+  add_provenance({}, {{table.name, file_hash(table.name)}, {options.workloads, file_hash(options.workloads)}},
+                 validation);
   for (const TableRun& run : runs) validate_run(options, run, validation);
   return validation;
 }
@@ -234,6 +238,7 @@ Validation validate_results(const MeasuredOptions& options) {
   Validation validation;
   for (const std::string& path : options.measured) {
     const MeasuredFile file = read_measured(file_on_disk(path));
+    add_provenance({}, {{path, file_hash(path)}}, validation);
     validation.title += fmt::format("{}{} ({})", validation.title.empty() ? "" : ", ", path, file.tool);
     add_note(file.note, validation);
     validate_file(options, kind, file, validation);
@@ -249,16 +254,6 @@ std::optional<double> max_error_of(const MeasuredOptions& options) {
     throw InputError("--max-error: " + quoted(options.max_error) +
                      " is given, a percentage from 0 on is needed");
   return *percent / 100;
-}
-
-std::unique_ptr<OutputFile> open_output(const std::string& path) {
-  return path.empty() ? nullptr : std::make_unique<OutputFile>(path);
-}
-
-void write(OutputFile* output, const std::string& text) {
-  if (output == nullptr) return;
-  output->write(text);
-  output->commit();
 }
 
 }  // namespace
@@ -304,16 +299,13 @@ ExitCode validate_measured(const MeasuredOptions& options) {
   if (options.scenario.empty())
     throw InputError("kvcast validate --measured needs a scenario: kvcast validate SCENARIO --measured FILE");
   const std::optional<double> max_error = max_error_of(options);
-  if (options.json == "-" && options.markdown == "-")
-    throw InputError("only one output can go to standard output (-)");
-  const std::unique_ptr<OutputFile> json = open_output(options.json);
-  const std::unique_ptr<OutputFile> markdown = open_output(options.markdown);
+  ResultFiles files(options.results);
   const TraceFile first = file_on_disk(options.measured.front());
   Validation validation = is_run_table(first) ? validate_table(options, first) : validate_results(options);
-  write(json.get(), to_json(validation));
-  write(markdown.get(), to_markdown(validation));
-  const bool to_stdout = options.json == "-" || options.markdown == "-";
-  if (!options.quiet && !to_stdout) std::fputs(to_table(validation, color_wanted(stdout)).c_str(), stdout);
+  validation.command = options.command;
+  files.write(validation);
+  if (!options.quiet && !files.to_stdout())
+    std::fputs(to_table(validation, color_wanted(stdout)).c_str(), stdout);
   if (validation.loads.empty()) return ExitCode::gate_not_met;
   return max_error && largest_error(validation) > *max_error ? ExitCode::gate_not_met : ExitCode::fine;
 }

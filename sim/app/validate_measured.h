@@ -7,6 +7,7 @@
 
 #include "measured/run_table.h"
 #include "sim/app/load_forecast.h"
+#include "sim/app/result_files.h"
 #include "sim/base/error.h"
 
 namespace kvcast {
@@ -19,8 +20,9 @@ struct MeasuredOptions {
   std::string max_error;              // percent; empty: no gate
   std::vector<std::string> settings;
   std::string seed;
-  std::string json, markdown;
+  ResultPaths results;
   bool quiet = false;
+  std::string command;  // the command line, for the HTML report
 };
 
 /// Simulates every load that was measured, prints the comparison and writes the files asked for.

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <limits>
 
+#include "sim/base/config_schema.h"
 #include "sim/base/error.h"
 #include "sim/base/file.h"
 #include "sim/base/text.h"
@@ -31,6 +32,7 @@ struct ConfigState {
   YamlNodePtr node;  // null: the mapping is absent
   YamlPlace place;   // of the mapping, or of the nearest one around it that is there
   std::vector<Known> known;
+  MappingSchema* seen = nullptr;  // where what is asked is noted; null: nowhere
 
   [[nodiscard]] std::string path_of(std::string_view key) const {
     return path.empty() ? std::string(key) : path + "." + std::string(key);
@@ -41,6 +43,7 @@ struct ConfigState {
   /// Kind of a key's value; marks the key as one that exists in the schema.
   std::optional<YamlNode::Kind> asked_kind(std::string_view key) {
     know(key);
+    if (seen != nullptr) seen->key(key).asked_for_form = true;
     const YamlEntry* entry = find(key);
     if (entry == nullptr) return std::nullopt;
     return entry->value->kind;
@@ -216,6 +219,31 @@ YamlNodePtr with_value(const YamlNodePtr& node, const std::vector<std::string>& 
   return copy;
 }
 
+MappingSchema* below(std::unique_ptr<MappingSchema>& place) {
+  if (!place) place = std::make_unique<MappingSchema>();
+  return place.get();
+}
+
+/// Widens `all` to hold `range` too.
+template <class Range>
+void widen(std::optional<Range>& all, Range range) {
+  all = all ? Range{std::min(all->min, range.min), std::max(all->max, range.max)} : range;
+}
+
+/// Notes a read in the schema, where one is made. \param form notes the form
+template <class Value, class Form, class Show>
+void note_read(ConfigState& state, std::string_view key, const std::optional<Value>& fallback,
+               const Form& form, const Show& show) {
+  if (state.seen == nullptr) return;
+  KeySchema& noted = state.seen->key(key);
+  form(noted);
+  if (!fallback.has_value()) {
+    noted.needed = noted.needed || state.find(key) == nullptr;
+  } else if (!noted.fallback) {
+    noted.fallback = show(*fallback);
+  }
+}
+
 /// Shared by the typed reads: finds the value, converts it with `read`, records it. An absent key is an error
 /// without a fallback.
 template <class Value, class Read, class Show>
@@ -268,6 +296,8 @@ std::string show_list(const Values& values, const Show& show) {
 
 std::int64_t read_int(ConfigState& state, std::string_view key, IntRange range,
                       std::optional<std::int64_t> fallback) {
+  note_read(
+      state, key, fallback, [&](KeySchema& noted) { widen(noted.integer, range); }, show_int);
   return read_scalar(
       state, key, fallback, "an integer" + allowed_range(range.min, range.max),
       [&](const YamlNode& node, const std::string& path) {
@@ -277,6 +307,8 @@ std::int64_t read_int(ConfigState& state, std::string_view key, IntRange range,
 }
 
 double read_real(ConfigState& state, std::string_view key, RealRange range, std::optional<double> fallback) {
+  note_read(
+      state, key, fallback, [&](KeySchema& noted) { widen(noted.real, range); }, show_real);
   return read_scalar(
       state, key, fallback, "a number" + allowed_range(range.min, range.max),
       [&](const YamlNode& node, const std::string& path) {
@@ -294,6 +326,8 @@ std::string read_string(ConfigState& state, std::string_view key,
       },
       show_string);
 }
+
+void note_text(KeySchema& noted) { noted.text = true; }
 
 std::vector<std::string> split_path(std::string_view path, const std::string& argument) {
   std::vector<std::string> segments;
@@ -349,6 +383,12 @@ void Config::set(std::string_view dotted_path, std::string_view value) {
 
 bool Config::has(std::string_view key) const {
   state_->know(key);
+  if (state_->seen != nullptr) state_->seen->key(key).asked_for_form = true;
+  return state_->find(key) != nullptr;
+}
+
+bool Config::contains(std::string_view key) const {
+  if (state_->seen != nullptr) state_->seen->key(key).asked_for_form = true;
   return state_->find(key) != nullptr;
 }
 
@@ -363,13 +403,26 @@ std::vector<std::string> Config::keys() const {
   return result;
 }
 
+std::vector<std::string> Config::names() const {
+  if (state_->seen != nullptr) state_->seen->open = true;
+  return keys();
+}
+
+void Config::observe(MappingSchema& schema) {
+  KVCAST_CHECK(state_->path.empty());
+  KVCAST_CHECK(state_->known.empty());
+  state_->seen = &schema;
+}
+
 Config Config::child(std::string_view key) {
   ConfigState::Known& known = state_->know(key);
   KVCAST_CHECK(!known.is_list);
+  MappingSchema* const seen = state_->seen == nullptr ? nullptr : below(state_->seen->key(key).mapping);
   if (!known.children.empty()) return Config(known.children.front());
   auto child = std::make_shared<ConfigState>();
   child->path = state_->path_of(key);
   child->place = state_->place;
+  child->seen = seen;
   if (const YamlEntry* entry = state_->find(key)) {
     const YamlNode& value = *entry->value;
     if (value.kind != Kind::mapping) {
@@ -386,6 +439,7 @@ Config Config::child(std::string_view key) {
 std::vector<Config> Config::children(std::string_view key) {
   ConfigState::Known& known = state_->know(key);
   KVCAST_CHECK(known.is_list || known.children.empty());
+  MappingSchema* const seen = state_->seen == nullptr ? nullptr : below(state_->seen->key(key).elements);
   const YamlEntry* entry = state_->find(key);
   if (!known.read && entry != nullptr) {
     const YamlNode& list = *entry->value;
@@ -397,6 +451,7 @@ std::vector<Config> Config::children(std::string_view key) {
       child->path = fmt::format("{}.{}", path, i);
       child->node = list.items[i];
       child->place = list.items[i]->place;
+      child->seen = seen;
       if (child->node->kind != Kind::mapping) {
         fail_at(child->place, child->path,
                 describe(*child->node) + " is given, a mapping (key: value) is needed");
@@ -425,6 +480,8 @@ double Config::get_real(std::string_view key, RealRange range, double fallback) 
 }
 
 bool Config::get_bool(std::string_view key, bool fallback) {
+  note_read(
+      *state_, key, std::optional<bool>(fallback), [](KeySchema& noted) { noted.boolean = true; }, show_bool);
   return read_scalar(
       *state_, key, std::optional<bool>(fallback), "true or false",
       [](const YamlNode& node, const std::string& path) {
@@ -433,14 +490,25 @@ bool Config::get_bool(std::string_view key, bool fallback) {
       show_bool);
 }
 
-std::string Config::get_string(std::string_view key) { return read_string(*state_, key, std::nullopt); }
+std::string Config::get_string(std::string_view key) {
+  note_read(*state_, key, std::optional<std::string>{}, note_text, show_string);
+  return read_string(*state_, key, std::nullopt);
+}
 std::string Config::get_string(std::string_view key, std::string_view fallback) {
+  note_read(*state_, key, std::optional<std::string>(fallback), note_text, show_string);
   return read_string(*state_, key, std::string(fallback));
 }
 
 std::string Config::get_choice(std::string_view key, std::initializer_list<std::string_view> allowed,
                                std::string_view fallback) {
-  std::string value = get_string(key, fallback);
+  const auto note_choices = [&](KeySchema& noted) {
+    for (const std::string_view name : allowed) {
+      if (std::find(noted.choices.begin(), noted.choices.end(), name) == noted.choices.end())
+        noted.choices.emplace_back(name);
+    }
+  };
+  note_read(*state_, key, std::optional<std::string>(fallback), note_choices, show_string);
+  std::string value = read_string(*state_, key, std::string(fallback));
   if (std::find(allowed.begin(), allowed.end(), value) == allowed.end()) {
     fail(key, "unknown value " + quoted(value) + known_names(value, {allowed.begin(), allowed.end()}));
   }
@@ -449,6 +517,8 @@ std::string Config::get_choice(std::string_view key, std::initializer_list<std::
 
 std::vector<double> Config::get_reals(std::string_view key, RealRange range) {
   const std::string wanted = "a list of numbers" + allowed_range(range.min, range.max);
+  note_read(
+      *state_, key, std::optional<double>{}, [&](KeySchema& noted) { widen(noted.reals, range); }, show_real);
   const auto element = [&](const YamlNode& node, const std::string& path) {
     return ScalarReader{node, path}.real(range);
   };
@@ -460,6 +530,8 @@ std::vector<double> Config::get_reals(std::string_view key, RealRange range) {
 
 std::vector<std::string> Config::get_strings(std::string_view key) {
   const std::string wanted = "a list of texts";
+  note_read(
+      *state_, key, std::optional<bool>{}, [](KeySchema& noted) { noted.texts = true; }, show_bool);
   const auto element = [](const YamlNode& node, const std::string& path) {
     return ScalarReader{node, path}.string();
   };

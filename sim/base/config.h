@@ -19,6 +19,7 @@ struct IntRange { std::int64_t min; std::int64_t max; };
 struct RealRange { double min; double max; };
 
 struct ConfigState;
+struct MappingSchema;
 
 /// Contract: a mapping node of a configuration file. Each typed read marks its key as known and records the value in force; finish()
 /// throws on any key that nobody read, with the nearest known name. Reads never fall back silently: a value of the wrong type, out of
@@ -45,11 +46,19 @@ class Config {
   /// \throws InputError that names "--set path=value"
   void set(std::string_view dotted_path, std::string_view value);
 
+  /// Notes in `schema` what is asked of this mapping and of all below it, from now on. Only on the root, before any
+  /// read; `schema` must live as long as this and everything obtained from it.
+  void observe(MappingSchema& schema);
+
   [[nodiscard]] bool has(std::string_view key) const;
+  /// The same, without making it a key that messages propose.
+  [[nodiscard]] bool contains(std::string_view key) const;
   [[nodiscard]] bool is_mapping(std::string_view key) const;   // has(key) and its value is a mapping
   [[nodiscard]] bool is_sequence(std::string_view key) const;
-  /// The keys that are there, in the order of the text; for mappings whose keys are names of the user's own.
+  /// The keys that are there, in the order of the text.
   [[nodiscard]] std::vector<std::string> keys() const;
+  /// The same of a mapping whose keys are names of the user's own: any may be there.
+  [[nodiscard]] std::vector<std::string> names() const;
   /// Child mapping; an absent key gives an empty one whose reads take their defaults.
   [[nodiscard]] Config child(std::string_view key);
   /// Elements of a sequence of mappings; none where the key is absent.

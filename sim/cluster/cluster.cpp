@@ -46,7 +46,7 @@ class Cluster {
     replicas_.resize(loads_.size());
     for (std::size_t i = share.first; i < replicas_.size(); i += share.stride) {
       replicas_[i] = setup.engine.make(static_cast<ReplicaId>(i), setup, timer, hooks_);
-      loads_[i].blocks = setup.engine.pool.blocks.value;
+      loads_[i].blocks = setup.engine.pool.blocks.value * setup.engine.ranks;
     }
   }
 

@@ -41,6 +41,9 @@ struct EngineSetup {
   StepPath path = StepPath::closed_form;
   std::shared_ptr<const TiersSpec> tiers;  // below the GPU's memory; null: none
   std::int64_t layers = 1;                 // of the model, for loads that are overlapped by layers
+  std::int64_t stages = 1;                 // of the pipeline that the timer's stages() has
+  std::int64_t ranks = 1;                  // data-parallel ones of `make`, each with a pool of its own
+  std::shared_ptr<const Speculation> speculation;  // what batch.speculation points to, where it owns any
   BatchOptions
       batch;  // asynchronous scheduling, speculation, rules by version; the rest follows from the above
 };
@@ -63,6 +66,7 @@ struct RunHooks {
   RequestObserver* requests = nullptr;
   StepObserver* steps = nullptr;                       // only with StepPath::step_by_step
   std::function<void(std::int64_t arrived)> progress;  // now and then
+  bool ntpot = false;  // also measure E2EL / output tokens of every request
 };
 
 /// Makes the same stream of requests at every call.

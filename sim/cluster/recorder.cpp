@@ -53,6 +53,7 @@ Track Recorder::track_of(Request&& request) const {
   Track track;
   track.id = request.id;
   track.arrival = request.arrival - request.delay_before;
+  track.received = request.arrival;
   track.input = request.input;
   track.output_asked = request.output;
   track.output_limit = request.output_limit;
@@ -75,6 +76,7 @@ void Recorder::refused(const Request& request, Outcome outcome) {
   row.replica = id_;
   row.outcome = outcome;
   row.arrival = request.arrival - request.delay_before;
+  row.received = request.arrival;
   row.input = request.input;
   row.output_asked = request.output;
   row.output_limit = request.output_limit;
@@ -139,6 +141,7 @@ void Recorder::completed(const Track& track, FineInstant at) {
   const Duration e2el = last_token - track.arrival;
   Duration tpot{};
   record_.e2el.add(e2el);
+  if (hooks_.ntpot) record_.ntpot.add(e2el / std::max<std::int64_t>(1, track.output.value));
   if (track.output > Tokens{1}) {
     tpot = (last_token - track.first_token) / (track.output.value - 1);
     record_.tpot.add(tpot);
@@ -166,6 +169,7 @@ void Recorder::row(const Track& track, Outcome outcome, Instant last_token) {
   row.replica = id_;
   row.outcome = outcome;
   row.arrival = track.arrival;
+  row.received = track.received;
   row.scheduled = track.scheduled;
   row.first_token = track.first_token;
   row.last_token = last_token;

@@ -16,6 +16,7 @@ namespace kvcast {
 struct Track {
   RequestId id{};
   Instant arrival;  // at the server's door: what users see counts from here
+  Instant received;  // by the engine
   Tokens input;
   Tokens output;  // made so far
   Tokens output_asked;

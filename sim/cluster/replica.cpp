@@ -48,6 +48,10 @@ BatchOptions options_of(const EngineSetup& engine, const Scheduler& scheduler, s
   options.keeps_kv = engine.enable_kv_cache;
   options.decode_group =
       engine.enable_kv_cache && engine.path == StepPath::closed_form && scheduler.repeats();
+  if (engine.stages > 1) {
+    options.pipelined = true;
+    options.decode_group = false;  // who decodes in which of the steps under way is no sum
+  }
   options.holds_finished = scheduler.holds_finished();
   options.max_model_len = engine.max_model_len;
   if (options.forks) options.forks->seed = seed;
@@ -75,6 +79,10 @@ Replica::Replica(ReplicaId id, const ClusterSetup& setup, const StepTimer& timer
       recorder_(id, setup, hooks, allocator_->total()),
       samples_(recorder_) {
   KVCAST_CHECK(observer_ == nullptr || engine_.path == StepPath::step_by_step);
+  if (engine_.stages > 1) {
+    KVCAST_CHECK(!engine_.batch.asynchronous && engine_.batch.host() == nullptr && tiers == nullptr);
+    pipeline_.emplace(engine_.stages);
+  }
   if (tiers_ != nullptr) allocator_->watch(tiers_);
 }
 
@@ -82,6 +90,10 @@ void Replica::loaded(std::uint32_t seq, FineInstant now) {
   scrape(now);
   preemptions_in_vain_ = 0;
   batch_.loaded(static_cast<SeqIndex>(seq));
+  if (observer_ != nullptr) {
+    observer_->on_load(id_, batch_.sequence(static_cast<SeqIndex>(seq)).id,
+                       FineInstant{tiers_->began(seq)}.floor(), now.floor());
+  }
 }
 
 bool Replica::enqueue(Request&& request) {
@@ -151,7 +163,7 @@ Track& Replica::track_at(SeqIndex seq) {
 
 std::optional<FineInstant> Replica::plan(FineInstant now) {
   scrape(now);
-  const std::size_t depth = engine_.batch.asynchronous ? 2 : 1;
+  const std::size_t depth = engine_.batch.asynchronous ? 2 : static_cast<std::size_t>(engine_.stages);
   while (may_plan_ && flights_.size() < depth && plan_step(now)) {
     if (flights_.back().run.steps > 1) break;  // the run's next steps are planned with it
   }
@@ -181,20 +193,28 @@ bool Replica::plan_step(FineInstant now) {
     recorder_.branched(usage.blocks, usage.apart, copied);
   }
   const bool waits = moved + copied > Blocks{0};
-  // What a loaded prefix builds on may be evicted by any block taken: with tiers, whoever waits is asked
-  // about in each step.
+  // What a loaded prefix builds on may be evicted by any block taken. Then its sequence begins further in
+  // front, asks for fewer blocks in its first step, and may get in where it had to wait: who has loaded
+  // something is asked in each step.
   const bool may_repeat = engine_.path == StepPath::closed_form && scheduler_->repeats() && !waits &&
-                          (tiers_ == nullptr || batch_.waiting() == 0);
+                          (tiers_ == nullptr || batch_.waiting() == 0 || !tiers_->holds_loads());
   const std::int64_t repeatable = may_repeat ? batch_.repeatable_steps() : 1;
-  StepRecord told;
-  if (observer_ != nullptr) record_step(now, told);
+  std::optional<StepRecord> told;
+  if (observer_ != nullptr) record_step(now, told.emplace());
   batch_.launch();
   start(now, shape, repeatable);
+  const FineDuration computing = flights_.back().run.first.time;
   if (waits) wait_for_copies(moved, copied);
+  const FineDuration before_waiting = flights_.back().run.first.time;
   if (tiers_ != nullptr) wait_for_layers(tiers_->take_loaded_by());
-  if (observer_ != nullptr) {
-    told.device_begin = flights_.back().run.begin.floor();
-    flights_.back().told.push_back(std::move(told));
+  if (told) {
+    const StepRun& started = flights_.back().run;
+    told->device_begin = started.begin.floor();
+    told->device_end = started.end().floor();
+    told->shape = shape;
+    told->copying = before_waiting - computing;
+    told->awaiting = started.first.time - before_waiting;
+    flights_.back().told.push_back(std::move(*told));
   }
   return true;
 }
@@ -228,6 +248,7 @@ void Replica::note_plan(FineInstant now) {
 }
 
 void Replica::start(FineInstant now, const StepShape& shape, std::int64_t repeatable) {
+  if (pipeline_) return start_in_pipeline(now, shape);
   StepRun run;
   run.begin = flights_.empty() ? now : std::max(now, flights_.back().run.end());
   run.steps = 1;
@@ -249,7 +270,30 @@ void Replica::start(FineInstant now, const StepShape& shape, std::int64_t repeat
     run.steps = std::min(repeatable, (line.context_max - context) / rows + 1);
     if (batch_.reach().on()) bound_run(line, shape, repeatable, run);
   }
-  flights_.push_back({run, {}});
+  flights_.push_back({run, {}, {}});
+}
+
+/// The run lasts from the first stage's begin to the last one's end, waiting between them included.
+void Replica::start_in_pipeline(FineInstant now, const StepShape& shape) {
+  const PipelineClock::Pass pass = pipeline_->pass(now, timer_, shape);
+  StepRun run;
+  run.begin = pass.begin;
+  run.steps = 1;
+  run.tokens_each = shape.tokens;
+  run.first = timer_.step(shape);
+  run.first.time = FineDuration{static_cast<std::int64_t>(pass.end - pass.begin)};
+  flights_.push_back({run, pass.busy, {}});
+}
+
+void Replica::takes(const StepCost& cost, std::int64_t group_tokens) {
+  KVCAST_CHECK(flights_.size() == 1 && flights_.front().run.steps == 1);
+  Flight& flight = flights_.front();
+  flight.run.first = cost;
+  event_ = next_event();
+  for (StepRecord& told : flight.told) {
+    told.device_end = flight.run.end().floor();
+    told.shape.group_tokens = group_tokens;
+  }
 }
 
 /// In bounded layers only the members below their bound attend to more with every step; the run ends before
@@ -373,7 +417,13 @@ void Replica::keep_steps_from(std::int64_t done) {
 void Replica::take_output() {
   Flight& flight = flights_.front();
   const FineInstant end = flight.run.end();
-  recorder_.ran(flight.run);
+  if (pipeline_) {
+    StepRun charged = flight.run;
+    charged.first.time = flight.stage_busy;  // its GPUs are not busy while others compute it
+    recorder_.ran(charged);
+  } else {
+    recorder_.ran(flight.run);
+  }
   recorder_.blocks_used(std::max(batch_.blocks_used(), batch_.blocks_used_in_runs()));
   Batch::Flight& output = batch_.settle();
   if (output.group_members > 0) {
@@ -450,9 +500,9 @@ void Replica::tell_preemptions(FineInstant now) {
   if (observer_ == nullptr) return;
   StepRecord step;
   record_step(now, step);
-  step.device_begin = now.floor();
+  step.device_begin = step.device_end = now.floor();
   if (!flights_.empty()) {
-    step.device_begin = std::max(now, flights_.back().run.end()).floor();
+    step.device_begin = step.device_end = std::max(now, flights_.back().run.end()).floor();
     flights_.back().told.push_back(std::move(step));
     return;
   }
@@ -467,7 +517,9 @@ void Replica::record_step(FineInstant planned, StepRecord& step) {
   step.begin = planned.floor();
   step.output_known = last_output_told_;
   for (const Chunk& chunk : batch_.chunks()) {
-    step.scheduled.push_back({chunk.id, chunk.n.value, chunk.computed.value, chunk.admitted});
+    const bool gives_token = chunk.computed + chunk.n >= batch_.sequence(chunk.seq).known;
+    step.scheduled.push_back(
+        {chunk.id, chunk.n.value, chunk.computed.value, chunk.admitted, chunk.drafts.value, gives_token});
   }
   for (const Batch::Preemption& p : batch_.preempted()) step.preempted.push_back(batch_.sequence(p.seq).id);
   step.running = batch_.running();
@@ -513,6 +565,7 @@ void Replica::scrape(FineInstant until) {
 void Replica::stop(std::optional<FineInstant> cutoff) {
   std::int64_t undelivered = 0;  // steps of the group that were planned and gave no output any more
   if (cutoff && busy()) undelivered = stop_run(*cutoff);
+  record().speculation = batch_.speculated();
   const std::int64_t waiting = batch_.waiting() + batch_.swapped();
   if (!busy() && waiting > 0 && batch_.loading() == 0 && (batch_.running() == 0 || preempts_for_ever())) {
     record().stuck = true;

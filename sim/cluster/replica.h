@@ -10,6 +10,7 @@
 
 #include "sim/cluster/cluster.h"
 #include "sim/cluster/engine.h"
+#include "sim/cluster/pipeline_clock.h"
 #include "sim/cluster/recorder.h"
 #include "sim/cluster/sample_runs.h"
 #include "sim/kv/tiers.h"
@@ -18,7 +19,9 @@
 namespace kvcast {
 
 /// Synchronous: a step is planned when the output of the one before has been taken. Asynchronous: step n + 1
-/// is planned when step n starts, with the output of step n - 1 known; at most two are under way.
+/// is planned when step n starts, with the output of step n - 1 known; at most two are under way. A pipeline:
+/// as many steps are under way as it has stages; with the output of one, as many are planned as can be
+/// (vLLM's batch queue; Orca, Yu et al. 2022, sec. 4.2).
 class Replica final : public Engine {
  public:
   /// \param tiers below the GPU's memory, or null
@@ -34,6 +37,13 @@ class Replica final : public Engine {
   void stop(std::optional<FineInstant> cutoff) override;
   [[nodiscard]] const TimelinePoint& metrics_before(FineInstant now) override;
   [[nodiscard]] RunRecord& record() override { return recorder_.record(); }
+  /// What the step that plan() just started takes, where the timer could not know: other engines step with
+  /// this one. \param group_tokens of all of them
+  void takes(const StepCost& cost, std::int64_t group_tokens);
+  [[nodiscard]] std::int64_t waiting() const {
+    return batch_.waiting() + batch_.swapped() + batch_.loading();
+  }
+  [[nodiscard]] std::int64_t running() const { return batch_.running(); }
   /// A sequence's load has ended; whoever waits is scheduled as after an arrival.
   void loaded(std::uint32_t seq, FineInstant now);
 
@@ -41,6 +51,7 @@ class Replica final : public Engine {
   /// A step under way, or a run of steps of the decode group; parallel to the batch's flights.
   struct Flight {
     StepRun run;
+    FineDuration stage_busy{};     // of a pipeline: what one of its stages computes, on average
     std::vector<StepRecord> told;  // for the observer: the step, and those that only preempted behind it
   };
   struct Cohort {  // members of the decode group whose last token came at the same moment
@@ -52,6 +63,7 @@ class Replica final : public Engine {
   [[nodiscard]] bool plan_step(FineInstant now);
   void note_plan(FineInstant now);
   void start(FineInstant now, const StepShape& shape, std::int64_t repeatable);
+  void start_in_pipeline(FineInstant now, const StepShape& shape);
   void bound_run(const DecodeLine& line, const StepShape& shape, std::int64_t repeatable, StepRun& run) const;
   void wait_for_copies(Blocks moved, Blocks copied);
   void wait_for_layers(FineTime loaded_by);
@@ -81,7 +93,8 @@ class Replica final : public Engine {
   Batch batch_;
   Recorder recorder_;
   SampleRuns samples_;
-  std::vector<Track> tracks_;  // by SeqIndex
+  std::optional<PipelineClock> pipeline_;  // of several stages
+  std::vector<Track> tracks_;              // by SeqIndex
   std::vector<Cohort> cohorts_;
   FineInstant group_last_end_;
   std::vector<RequestId> finished_;

@@ -104,6 +104,10 @@ class BlockAllocator {
     return 0;
   }
 
+  /// Whether taking a block shortens what a lookup finds by a block at most, because a prefix is evicted from
+  /// its end. Where it is not, a waiting sequence may suddenly ask for less and get in.
+  [[nodiscard]] virtual bool evicts_ends_first() const { return true; }
+
   /// For sequences with several branches; null where the allocator has none.
   [[nodiscard]] virtual ForkingBlocks* forking() { return nullptr; }
 

@@ -1,5 +1,7 @@
 #include "sim/kv/block_pool.h"
 
+#include <bit>
+
 namespace kvcast {
 
 void KeyMap::set(BlockKey key, BlockId block) {
@@ -55,6 +57,9 @@ BlockPool::BlockPool(Blocks usable, bool caching, FreeOrder order, EvictionMaker
     policy_ = eviction(blocks_.size());
     newcomers_.resize(blocks_.size());
   }
+  constexpr int kKeyBits = 64;
+  buckets_.resize(caching ? std::bit_ceil(blocks_.size()) : 2);
+  key_shift_ = kKeyBits - std::countr_zero(buckets_.size());
   const auto n = static_cast<BlockId>(blocks_.size());
   for (BlockId id = 0; id < n; ++id) {
     blocks_[id].next = id + 1 == n ? 0 : id + 1;
@@ -71,6 +76,26 @@ BlockId BlockPool::take() {
   forget(id);
   blocks_[id].users = 1;
   return id;
+}
+
+void BlockPool::take(std::int64_t n, std::vector<BlockId>& ids) {
+  KVCAST_CHECK(n > 0 && Blocks{n} <= free_);
+  const std::size_t end = ids.size() + static_cast<std::size_t>(n);
+  std::size_t at = ids.size();
+  ids.resize(end);
+  BlockId id = blocks_[0].next;
+  for (; at < end && id != kNullBlock; ++at) {  // the front of the queue, in one piece
+    Block& block = blocks_[id];
+    if (block.key > kUnfindable) leave_bucket(id);
+    block.key = 0;
+    block.users = 1;
+    ids[at] = id;
+    id = block.next;
+    --free_.value;
+  }
+  blocks_[0].next = id;
+  blocks_[id].previous = kNullBlock;
+  for (; at < end; ++at) ids[at] = evict();
 }
 
 /// The queue is empty: a block with a key goes, as the policy says.
@@ -94,21 +119,26 @@ void BlockPool::touch(BlockId id) {
 
 void BlockPool::release(std::span<const BlockId> ids) {
   const bool told = policy_ != nullptr || watcher_ != nullptr;
+  const bool splits = order_ == FreeOrder::split_by_key;
+  Block* const blocks = blocks_.data();
   BlockId front = 0;  // the ring's head: those that go in front follow it in order
+  std::int64_t freed = 0;
   for (const BlockId id : ids) {
     if (id == kNullBlock) continue;
-    Block& block = blocks_[id];
+    Block& block = blocks[id];
     KVCAST_CHECK(block.users > 0);
     if (--block.users > 0) continue;
-    ++free_.value;
+    ++freed;
     if (told && block.key != 0 && tell_of_release(id)) continue;
-    if (order_ == FreeOrder::split_by_key && (block.key == 0 || !caching_)) {
-      insert_after(front, id);
-      front = id;
-    } else {
-      insert_after(blocks_[0].previous, id);
-    }
+    const bool goes_in_front = splits && (block.key == 0 || !caching_);
+    const BlockId behind = goes_in_front ? front : blocks[0].previous;
+    if (goes_in_front) front = id;
+    block.previous = behind;
+    block.next = blocks[behind].next;
+    blocks[block.next].previous = id;
+    blocks[behind].next = id;
   }
+  free_.value += freed;
 }
 
 /// Whether the block is the policy's now.
@@ -139,36 +169,14 @@ void BlockPool::let_policy_have(BlockId id) {
   newcomer.waits = false;
 }
 
-void BlockPool::enter(BlockKey key, BlockId id) {
-  KVCAST_CHECK(blocks_[id].key == 0 || blocks_[id].key == kUnfindable);
-  blocks_[id].key = key;
-  blocks_[id].next_same = kNullBlock;
-  BlockId last = keys_.find(key);
-  if (last == kNullBlock) {
-    keys_.set(key, id);
-    return;
-  }
-  while (blocks_[last].next_same != kNullBlock) last = blocks_[last].next_same;
-  blocks_[last].next_same = id;
-}
-
-void BlockPool::forget(BlockId id) {
-  Block& block = blocks_[id];
-  if (block.key == 0) return;
-  if (block.key == kUnfindable) {
-    block.key = 0;
-    return;
-  }
-  BlockId at = keys_.find(block.key);
-  if (at == id) {
-    keys_.set(block.key, block.next_same);
-    if (watcher_ != nullptr && block.next_same == kNullBlock) watcher_->evicted(block.key);
-  } else {
-    while (blocks_[at].next_same != id) at = blocks_[at].next_same;
-    blocks_[at].next_same = block.next_same;
-  }
-  block.key = 0;
-  block.next_same = kNullBlock;
+void BlockPool::leave_bucket(BlockId id) {
+  const BlockKey key = blocks_[id].key;
+  BlockId* at = &buckets_[bucket(key)];
+  while (*at != id) at = &blocks_[*at].next_in_bucket;
+  *at = blocks_[id].next_in_bucket;
+  if (!tells_evictions_) return;
+  blocks_[id].key = 0;
+  if (find(key) == kNullBlock) watcher_->evicted(key);
 }
 
 void BlockPool::unlink(BlockId id) {
@@ -176,14 +184,6 @@ void BlockPool::unlink(BlockId id) {
   blocks_[block.previous].next = block.next;
   blocks_[block.next].previous = block.previous;
   --free_.value;
-}
-
-void BlockPool::insert_after(BlockId at, BlockId id) {
-  Block& block = blocks_[id];
-  block.previous = at;
-  block.next = blocks_[at].next;
-  blocks_[block.next].previous = id;
-  blocks_[at].next = id;
 }
 
 }  // namespace kvcast

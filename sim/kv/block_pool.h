@@ -68,19 +68,37 @@ class BlockPool {
 
   /// The front of the free queue, with one user and without its key. The pool must have one.
   [[nodiscard]] BlockId take();
+  /// That many times take(), appended to `ids`.
+  void take(std::int64_t n, std::vector<BlockId>& ids);
   /// One more user.
   void touch(BlockId id);
   /// One user less for each, in order of their coming eviction (the first is reused first); null blocks are
   /// passed over.
   void release(std::span<const BlockId> ids);
 
-  [[nodiscard]] BlockId find(BlockKey key) const { return keys_.find(key); }
+  /// Of several blocks with the key the one entered first; kNullBlock: none.
+  [[nodiscard]] BlockId find(BlockKey key) const {
+    BlockId id = buckets_[bucket(key)];
+    while (id != kNullBlock && blocks_[id].key != key) id = blocks_[id].next_in_bucket;
+    return id;
+  }
   [[nodiscard]] BlockKey key(BlockId id) const { return blocks_[id].key; }
-  void enter(BlockKey key, BlockId id);
+  void enter(BlockKey key, BlockId id) {
+    Block& block = blocks_[id];
+    KVCAST_CHECK(block.key == 0 || block.key == kUnfindable);
+    block.key = key;
+    block.next_in_bucket = kNullBlock;
+    BlockId* end = &buckets_[bucket(key)];
+    while (*end != kNullBlock) end = &blocks_[*end].next_in_bucket;
+    *end = id;
+  }
   /// Marks a block as one with a key that nobody will ask for: it is freed like one with a key, and found by
   /// none.
   void enter_unfindable(BlockId id) { blocks_[id].key = kUnfindable; }
-  void watch(BlockWatcher* watcher) { watcher_ = watcher; }
+  void watch(BlockWatcher* watcher) {
+    watcher_ = watcher;
+    tells_evictions_ = watcher != nullptr && watcher->hears_of_evictions();
+  }
   [[nodiscard]] bool has_policy() const { return policy_ != nullptr; }
   /// With a policy, of every block that is entered: what it costs to do without it, see CachedPage.
   void weigh(BlockId id, double cost) { newcomers_[id] = {cost, 0, true}; }
@@ -93,23 +111,31 @@ class BlockPool {
     std::int32_t users = 0;
     BlockId previous = kNullBlock;  // free queue
     BlockId next = kNullBlock;
-    BlockId next_same = kNullBlock;  // later block with the same key
+    BlockId next_in_bucket = kNullBlock;
     BlockKey key = 0;
   };
-  void forget(BlockId id);
+  /// Keys are hashes: their upper bits are as good as any.
+  [[nodiscard]] std::size_t bucket(BlockKey key) const { return static_cast<std::size_t>(key >> key_shift_); }
+  void forget(BlockId id) {
+    if (blocks_[id].key > kUnfindable) leave_bucket(id);
+    blocks_[id].key = 0;
+  }
+  void leave_bucket(BlockId id);
   [[nodiscard]] BlockId evict();
   [[nodiscard]] bool tell_of_release(BlockId id);
   void note_hit(BlockId id);
   void let_policy_have(BlockId id);
   void unlink(BlockId id);
-  void insert_after(BlockId at, BlockId id);
 
   std::vector<Block> blocks_;  // blocks_[0] is the null block, and the ring's head
   Blocks total_;
   Blocks free_;
   bool caching_;
   FreeOrder order_;
-  KeyMap keys_;
+  /// First block of each bucket of keys, the others linked behind it in the order in which they were entered:
+  /// so a key's first block comes before its later ones. As many buckets as blocks or more.
+  std::vector<BlockId> buckets_;
+  int key_shift_ = 0;
   /// A block with a key that has not been unused yet: the policy gets to know it when it is, so that what it
   /// decides depends on the order of releases, as under LRU, and not on when within a step keys are entered.
   struct Newcomer {
@@ -118,6 +144,7 @@ class BlockPool {
     bool waits = false;
   };
   BlockWatcher* watcher_ = nullptr;
+  bool tells_evictions_ = false;
   std::unique_ptr<EvictionPolicy> policy_;  // of unused blocks with a key
   std::vector<Newcomer> newcomers_;         // by block, with a policy
   std::uint64_t unfindable_ = 0;            // keys made up for blocks that nobody will ask for

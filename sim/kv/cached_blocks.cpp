@@ -86,6 +86,9 @@ class CachedBlocks final : public BlockAllocator {
     return r.findable ? key(r, settings_.groups.front().block_size, index, 0) : 0;
   }
 
+  /// The free queue does: a sequence gives back its last block first. A policy may keep that one longest.
+  [[nodiscard]] bool evicts_ends_first() const override { return !pool_.has_policy(); }
+
   void close(BlockTable& table) override {
     KVCAST_CHECK(!record(table).admitted);
     unused_.push_back(table.handle);
@@ -116,7 +119,8 @@ class CachedBlocks final : public BlockAllocator {
     for (std::size_t g = 0; g < r.groups.size(); ++g) {
       const std::int64_t wanted = ceil_div(growth.slots.value, settings_.groups[g].block_size);
       std::vector<BlockId>& blocks = r.groups[g].blocks;
-      while (static_cast<std::int64_t>(blocks.size()) < wanted) blocks.push_back(pool_.take());
+      const std::int64_t lacks = wanted - static_cast<std::int64_t>(blocks.size());
+      if (lacks > 0) pool_.take(lacks, blocks);
     }
     commit(r, growth.shareable.value);
     return true;
@@ -238,8 +242,10 @@ class CachedBlocks final : public BlockAllocator {
 
   [[nodiscard]] BlockKey key(Record& r, std::int64_t block_size, std::int64_t index, std::size_t group) {
     const auto unit = static_cast<std::size_t>((index + 1) * (block_size / settings_.hash_unit) - 1);
-    const std::uint64_t mixed =
-        r.chain.hash(unit) ^ (static_cast<std::uint64_t>(group) * 0x9E3779B97F4A7C15u);
+    return key_of(r.chain.hash(unit), group);
+  }
+  [[nodiscard]] static BlockKey key_of(std::uint64_t hash, std::size_t group) {
+    const std::uint64_t mixed = hash ^ (static_cast<std::uint64_t>(group) * 0x9E3779B97F4A7C15u);
     return mixed | 1U;  // 0 and BlockPool::kUnfindable are taken
   }
 
@@ -263,11 +269,10 @@ class CachedBlocks final : public BlockAllocator {
   /// The run of found blocks from the start, at most `limit` tokens.
   std::int64_t find_full(Record& r, const Kind& kind, std::int64_t limit, bool drop) {
     cut(r, kind, 0);
+    const std::int64_t most = limit / kind.block_size;
     std::int64_t length = 0;
-    while (length < limit / kind.block_size && find_at(r, kind, length)) {
-      cut(r, kind, length + 1);
-      put(r, kind, length);
-      ++length;
+    for (; length < most && find_at(r, kind, length); ++length) {
+      for (const std::size_t g : kind.members) r.found[g].push_back(at_index_[g]);
     }
     if (drop && length > 0) --length;
     while (length * kind.block_size % settings_.unit != 0) --length;
@@ -363,6 +368,10 @@ class CachedBlocks final : public BlockAllocator {
       const KvGroup& group = settings_.groups[g];
       const std::int64_t full =
           std::min(shareable / group.block_size, static_cast<std::int64_t>(table.blocks.size()));
+      if (group.window == 0 && r.findable && !weighs) {
+        enter_full(r, table, g, full);
+        continue;
+      }
       for (; table.committed < full; ++table.committed) {
         const BlockId id = table.blocks[static_cast<std::size_t>(table.committed)];
         if (id == kNullBlock || !kept(r, group, table.committed)) continue;
@@ -374,6 +383,19 @@ class CachedBlocks final : public BlockAllocator {
         }
       }
     }
+  }
+
+  /// Of a group that keeps all: the blocks up to `full` become findable.
+  void enter_full(Record& r, GroupTable& table, std::size_t g, std::int64_t full) {
+    if (table.committed >= full) return;
+    const auto units = static_cast<std::size_t>(settings_.groups[g].block_size / settings_.hash_unit);
+    const auto end = static_cast<std::size_t>(full);
+    const std::span<const std::uint64_t> hashes = r.chain.first(end * units);
+    for (auto i = static_cast<std::size_t>(table.committed); i < end; ++i) {
+      const BlockId id = table.blocks[i];
+      if (id != kNullBlock) pool_.enter(key_of(hashes[(i + 1) * units - 1], g), id);
+    }
+    table.committed = full;
   }
 
   /// What an eviction policy may know of a block: what must be computed again without it.

@@ -8,29 +8,66 @@
 namespace kvcast {
 namespace {
 
-constexpr std::uint64_t mix(std::uint64_t state, std::uint64_t value) { return mix64(state ^ value); }
+/// Of n tokens from a position of a run, behind what `state` stands for.
+constexpr std::uint64_t mix(std::uint64_t state, std::uint64_t segment, std::int64_t position,
+                            std::int64_t n) {
+  return mix64(state ^
+               (segment + (static_cast<std::uint64_t>(position) << 20U) + static_cast<std::uint64_t>(n)));
+}
 
 }  // namespace
 
 ContentChain::ContentChain(Content&& content, std::int64_t unit)
-    : content_(std::move(content)), unit_(unit), state_(mix(content_.salt, 0)) {}
+    : content_(std::move(content)), unit_(unit), state_(mix64(content_.salt)) {
+  enter_run();
+}
 
-void ContentChain::extend() {
+void ContentChain::enter_run() {
+  segment_ = mix64(run_ < content_.prompt.size() ? content_.prompt[run_].segment : content_.output);
+}
+
+void ContentChain::extend(std::size_t count) {
+  if (hashes_.empty()) {  // of a prompt all at once: what is not found is entered later
+    std::int64_t prompt = 0;
+    for (const Content::Run& run : content_.prompt) prompt += run.length.value;
+    count = std::max(count, static_cast<std::size_t>(prompt / unit_));
+    hashes_.reserve(count);
+  }
+  while (hashes_.size() < count) {
+    const bool in_prompt = run_ < content_.prompt.size();
+    const std::int64_t whole = in_prompt ? (content_.prompt[run_].length.value - position_) / unit_
+                                         : std::numeric_limits<std::int64_t>::max();
+    const auto n =
+        static_cast<std::size_t>(std::min(whole, static_cast<std::int64_t>(count - hashes_.size())));
+    std::uint64_t state = state_;
+    std::int64_t position = position_;
+    const std::size_t had = hashes_.size();
+    hashes_.resize(had + n);
+    for (std::uint64_t& hash : std::span(hashes_).subspan(had)) {
+      hash = state = mix(state, segment_, position, unit_);
+      position += unit_;
+    }
+    state_ = state;
+    position_ = position;
+    if (hashes_.size() < count) cross_runs();
+  }
+}
+
+/// A unit of tokens of several runs.
+void ContentChain::cross_runs() {
   std::int64_t left = unit_;
   while (left > 0) {
     const bool in_prompt = run_ < content_.prompt.size();
     const std::int64_t rest =
         in_prompt ? content_.prompt[run_].length.value - position_ : std::numeric_limits<std::int64_t>::max();
     const std::int64_t n = std::min(left, rest);
-    if (n > 0) {
-      state_ = mix(state_, in_prompt ? content_.prompt[run_].segment : content_.output);
-      state_ = mix(state_, (static_cast<std::uint64_t>(position_) << 20) ^ static_cast<std::uint64_t>(n));
-    }
+    if (n > 0) state_ = mix(state_, segment_, position_, n);
     left -= n;
     position_ += n;
     if (in_prompt && n == rest) {
       ++run_;
       position_ = 0;
+      enter_run();
     }
   }
   hashes_.push_back(state_);

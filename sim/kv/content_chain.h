@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "sim/kv/block_allocator.h"
@@ -16,16 +17,25 @@ class ContentChain {
   ContentChain(Content&& content, std::int64_t unit);
 
   [[nodiscard]] std::uint64_t hash(std::size_t i) {
-    while (hashes_.size() <= i) extend();
+    if (hashes_.size() <= i) [[unlikely]]
+      extend(i + 1);
     return hashes_[i];
+  }
+  /// hash(0) to hash(count - 1).
+  [[nodiscard]] std::span<const std::uint64_t> first(std::size_t count) {
+    if (hashes_.size() < count) extend(count);
+    return {hashes_.data(), count};
   }
 
  private:
-  void extend();
+  void extend(std::size_t count);
+  void cross_runs();
+  void enter_run();
 
   Content content_;
   std::int64_t unit_ = 1;
   std::uint64_t state_ = 0;
+  std::uint64_t segment_ = 0;  // of the run, mixed
   std::size_t run_ = 0;        // of content_.prompt; past its end: the output
   std::int64_t position_ = 0;  // in that run
   std::vector<std::uint64_t> hashes_;

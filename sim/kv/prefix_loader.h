@@ -16,6 +16,8 @@ class BlockWatcher {
   virtual ~BlockWatcher() = default;
   /// Nobody uses the block any more; it stays where it is until its room is needed.
   virtual void released(std::uint64_t key) = 0;
+  /// Whether evicted() is of interest; does not change.
+  [[nodiscard]] virtual bool hears_of_evictions() const { return true; }
   /// The block's room was taken for another; nothing of the content is left.
   virtual void evicted(std::uint64_t key) = 0;
 };

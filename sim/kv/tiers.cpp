@@ -141,7 +141,6 @@ void Tiers::fail(Tier& tier, FineTime at) {
   tier.totals.blocks_lost += tier.store->clear(at);
   for (const Write& lost : tier.writes) KVCAST_CHECK(tier.down().cancel(at, lost.flow));
   tier.writes.clear();
-  tier.writing = KeyMap{};
   while (!tier.reads.empty()) abort(tier.reads.front().seq, at);
 }
 
@@ -156,7 +155,7 @@ void Tiers::abort(std::uint32_t seq, FineTime at) {
     });
   }
   State& s = state(seq);
-  s.loaded = 0;
+  drop_load(s);
   s.parts = 0;
   if (spec_.by_layers) return;
   --waiting_;
@@ -198,15 +197,8 @@ void Tiers::flush() {
 void Tiers::write(std::size_t i, std::vector<BlockKey>&& keys) {
   Tier& tier = tiers_[i];
   if (!tier.works(now_) || tier.spec->write.bytes_per_s <= 0) return;
-  std::erase_if(keys, [&](BlockKey key) {
-    if (tier.store->holds(key, now_)) {
-      if (spec_.writes != TierWrites::back) tier.store->touch(key);
-      return true;
-    }
-    if (tier.writing.find(key) != kNullBlock) return true;
-    tier.writing.set(key, 1);
-    return false;
-  });
+  const bool touches = spec_.writes != TierWrites::back;
+  std::erase_if(keys, [&](BlockKey key) { return !tier.store->lacks(key, now_, touches); });
   if (keys.empty()) return;
   Link& link = tier.down();
   auto bytes = static_cast<std::int64_t>(keys.size()) * spec_.block_bytes;
@@ -221,7 +213,6 @@ void Tiers::store(std::size_t i, const std::vector<BlockKey>& keys) {
   Tier& tier = tiers_[i];
   std::vector<BlockKey> gone;
   for (const BlockKey key : keys) {
-    tier.writing.set(key, kNullBlock);
     const BlockKey victim = tier.store->insert(key, now_);
     ++tier.totals.blocks_written;
     if (victim == 0) continue;
@@ -246,6 +237,7 @@ bool Tiers::begins(std::uint32_t seq, BlockAllocator& allocator, BlockTable& tab
   drop_what_is_too_slow(load, found.value);
   if (load.empty()) return false;
   s.base = found.value;
+  s.began = now_;
   s.by = spec_.by_layers ? arrival_of(load) : -1;
   std::int64_t blocks = 0;
   for (const Segment& part : load) {
@@ -259,6 +251,7 @@ bool Tiers::begins(std::uint32_t seq, BlockAllocator& allocator, BlockTable& tab
     next_ = std::min(next_, tier.read.next());
   }
   s.loaded = blocks * spec_.block_tokens;
+  ++with_load_;
   if (spec_.by_layers) {
     set_time(now_);
     return false;
@@ -324,12 +317,16 @@ Tokens Tiers::usable(std::uint32_t seq, Tokens found) const {
 void Tiers::admitted(std::uint32_t seq) {
   State& s = state(seq);
   if (s.by > now_) loaded_by_ = std::max(loaded_by_, s.by);
-  s.loaded = 0;
+  drop_load(s);
 }
 
 FineTime Tiers::take_loaded_by() { return std::exchange(loaded_by_, -1); }
 
-void Tiers::forget(std::uint32_t seq) { state(seq) = State{}; }
+void Tiers::forget(std::uint32_t seq) {
+  State& s = state(seq);
+  drop_load(s);
+  s = State{};
+}
 
 std::vector<TierTotals> Tiers::totals(bool counts_shared) {
   std::vector<TierTotals> all;

@@ -67,6 +67,7 @@ struct SharedTiers {
 /// - A load is one transfer a tier; its sequence waits for the last. A tier that fails ends the loads that it
 /// has a part
 ///   in; their sequences go back to the queue with nothing.
+/// - A block that somebody sends to a tier is not sent there again.
 /// - A block that is on its way down is not found there yet; it needs no room in the pool.
 class Tiers final : public PrefixLoader, public BlockWatcher {
  public:
@@ -85,6 +86,9 @@ class Tiers final : public PrefixLoader, public BlockWatcher {
   void flush_released();
   /// With by_layers: when the last of those just admitted has all its KV; -1: all have. Forgets it.
   [[nodiscard]] FineTime take_loaded_by();
+  /// Whether some sequence in the queue has loaded tokens that it has not taken: they are lost to it when the
+  /// pool evicts what they build on, which any step may do.
+  [[nodiscard]] bool holds_loads() const { return with_load_ > waiting_; }
   /// Counts so far; for the end of a run.
   [[nodiscard]] std::vector<TierTotals> totals(bool counts_shared);
 
@@ -93,7 +97,10 @@ class Tiers final : public PrefixLoader, public BlockWatcher {
   [[nodiscard]] Tokens usable(std::uint32_t seq, Tokens found) const override;
   void admitted(std::uint32_t seq) override;
   void forget(std::uint32_t seq) override;
+  /// When the sequence's latest load began.
+  [[nodiscard]] FineTime began(std::uint32_t seq) const { return states_[seq].began; }
   void released(std::uint64_t key) override;
+  [[nodiscard]] bool hears_of_evictions() const override { return spec_.writes != TierWrites::through; }
   void evicted(std::uint64_t key) override;
 
  private:
@@ -114,7 +121,6 @@ class Tiers final : public PrefixLoader, public BlockWatcher {
     std::shared_ptr<TierStore> store;
     std::vector<Read> reads;    // in order of start
     std::vector<Write> writes;  // likewise
-    KeyMap writing;
     std::size_t failures_past = 0;
     TierTotals totals;
     [[nodiscard]] Link& down() { return spec->one_way ? read : write; }
@@ -131,9 +137,14 @@ class Tiers final : public PrefixLoader, public BlockWatcher {
     std::int64_t loaded = 0;  // tokens behind them, loaded or on their way
     int parts = 0;            // transfers under way
     FineTime by = -1;         // by_layers: when all is there
+    FineTime began = 0;
   };
 
   [[nodiscard]] State& state(std::uint32_t seq);
+  void drop_load(State& s) {
+    if (s.loaded > 0) --with_load_;
+    s.loaded = 0;
+  }
   void advance(FineTime now);
   void set_time_of_all(FineTime now);
   void step_to(FineTime at);
@@ -158,7 +169,8 @@ class Tiers final : public PrefixLoader, public BlockWatcher {
   std::vector<BlockKey> released_, evicted_;
   KeyMap uses_;  // with on_hit: by blocks of the pool
   std::vector<std::uint32_t> ended_;
-  std::int64_t waiting_ = 0;  // sequences that wait for a load
+  std::int64_t waiting_ = 0;    // sequences that wait for a load
+  std::int64_t with_load_ = 0;  // those, and the ones that have not taken what was loaded
   FineTime now_ = 0;
   FineTime next_ = kFineNever;  // nothing happens on any link before
   FineTime loaded_by_ = -1;

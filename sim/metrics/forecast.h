@@ -9,6 +9,7 @@
 
 #include "sim/metrics/metrics.h"
 #include "sim/metrics/record.h"
+#include "sim/metrics/speculation_facts.h"
 #include "sim/metrics/step_span.h"
 #include "sim/metrics/uncertainty.h"
 
@@ -75,6 +76,8 @@ struct Forecast {
   Uncertainty uncertainty;
   std::vector<StepSpan> steps;  // a stretch of the first replica's steps, in order; for the HTML report,
                                 // empty where nobody asked
+  std::optional<SpeculationFacts> speculation;
+  const struct Explanation* explanation = nullptr;  // of kvcast explain; not owned
   std::uint64_t seed = 0;
   std::string version;
   std::string command;   // shown by the HTML report only; empty: not shown

@@ -139,6 +139,7 @@ Metrics reduce(const RunRecord& record, const DeploymentFacts& facts) {
   metrics.itl = summarize(record.itl, record.itl_sum_fine);
   metrics.e2el = summarize(record.e2el);
   metrics.queue = summarize(record.queue);
+  metrics.ntpot = summarize(record.ntpot);
   if (any_token) reduce_timeline(metrics, record, facts);
   reduce_steps(metrics, record, facts);
   return metrics;

@@ -20,6 +20,7 @@ struct LatencySummary {
 struct DeploymentFacts {
   std::int64_t replicas = 1;
   std::int64_t gpus = 1;
+  std::int64_t stages = 1;        // of a replica's pipeline: each computes steps of its own
   std::int64_t blocks_total = 0;  // usable, per replica
   std::int64_t block_size = 0;  // tokens; 0 or 1: the pool is counted in token slots (one region per request)
   std::int64_t groups = 1;      // of layers; each takes blocks of its own from the pool
@@ -48,6 +49,7 @@ struct Metrics {
   double request_goodput = 0;  // requests per second that meet every SLO term; only where has_slo
   bool has_slo = false;
   LatencySummary ttft, tpot, itl, e2el, queue;
+  LatencySummary ntpot;  // empty where the run did not measure it
 
   /// From the scrapes between first arrival and last token, equally spaced and so equally weighted. 0 scrapes
   /// (a run shorter than the grid): the means and max_concurrent_requests are not known and stay 0.

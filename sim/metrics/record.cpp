@@ -46,6 +46,7 @@ void RunRecord::merge(const RunRecord& other) {
   tpot.merge(other.tpot);
   e2el.merge(other.e2el);
   queue.merge(other.queue);
+  ntpot.merge(other.ntpot);
   itl.merge(other.itl);
   itl_sum_fine += other.itl_sum_fine;
 
@@ -63,6 +64,7 @@ void RunRecord::merge(const RunRecord& other) {
   branches.blocks += other.branches.blocks;
   branches.blocks_apart += other.branches.blocks_apart;
   branches.blocks_copied += other.branches.blocks_copied;
+  speculation.add(other.speculation);
   if (tiers.empty())
     tiers = other.tiers;
   else if (!other.tiers.empty())

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/base/speculation_totals.h"
 #include "sim/base/tier_totals.h"
 #include "sim/base/units.h"
 #include "sim/metrics/samples.h"
@@ -84,6 +85,7 @@ struct RunRecord {
   Samples tpot;  // only requests with more than one token
   Samples e2el;
   Samples queue;            // arrival to first scheduled
+  Samples ntpot;            // E2EL / output tokens; only where RunHooks::ntpot asks for it
   Histogram itl;            // pooled gaps
   Int128 itl_sum_fine = 0;  // exact, in FineDuration units
 
@@ -104,6 +106,7 @@ struct RunRecord {
   std::int64_t blocks_used_max = 0;  // one replica's peak; after merging the sum of the replicas' peaks
   StepTotals steps;
   BranchTotals branches;
+  SpeculationTotals speculation;
   std::vector<TierTotals> tiers;  // fastest first
   Timeline timeline;
   bool stuck = false;  // requests wait and nothing can ever be scheduled again: a real engine would hang
@@ -118,6 +121,7 @@ struct RequestRow {
   ReplicaId replica{};
   Outcome outcome = Outcome::completed;
   Instant arrival;
+  Instant received;            // by the engine: behind the frontend and the router
   Instant scheduled = kNever;  // first scheduled; kNever where it did not happen
   Instant first_token = kNever;
   Instant last_token = kNever;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "sim/base/units.h"
+#include "sim/step_timer.h"
 
 namespace kvcast {
 
@@ -15,6 +16,8 @@ struct StepRecord {
     std::int64_t n = 0;         // tokens scheduled
     std::int64_t computed = 0;  // tokens that had KV before the step
     bool admitted = false;      // entered in this step
+    std::int64_t drafts = 0;    // of n, under verification
+    bool gives_token = false;   // the step makes a token of it
   };
   struct Drafted {
     RequestId id{};
@@ -25,6 +28,10 @@ struct StepRecord {
   std::int64_t index = 0;  // of the replica's steps
   Instant begin;                   // when it was planned
   Instant device_begin;            // when it started
+  Instant device_end;              // when its output was there
+  StepShape shape;
+  FineDuration copying{};  // of device_end - device_begin: blocks moved to and from host memory, or copied
+  FineDuration awaiting{};  // likewise: layers' KV on its way from below the GPU's memory
   std::int64_t output_known = -1;  // the last step whose output had been processed when it was planned
   std::vector<Entry> scheduled;
   std::vector<RequestId> preempted;
@@ -41,6 +48,8 @@ class StepObserver {
  public:
   virtual ~StepObserver() = default;
   virtual void on_step(const StepRecord& step) = 0;
+  /// A sequence's load from below the GPU's memory has ended; it is told when that happens.
+  virtual void on_load(ReplicaId /*replica*/, RequestId /*id*/, Instant /*begin*/, Instant /*end*/) {}
 };
 
 }  // namespace kvcast

@@ -130,4 +130,23 @@ void find_cause(ValidatedLoad& load, const LatencyParts& parts) {
       parts.preemptions);
 }
 
+void add_provenance(const std::vector<Assumption>& assumptions, const std::vector<InputHash>& inputs,
+                    Validation& validation) {
+  for (const Assumption& assumption : assumptions) {
+    const auto& known = validation.assumptions;
+    if (std::none_of(known.begin(), known.end(),
+                     [&](const Assumption& other) { return other.text == assumption.text; }))
+      validation.assumptions.push_back(assumption);
+  }
+  for (const InputHash& input : inputs) {
+    const auto& known = validation.inputs;
+    if (std::none_of(known.begin(), known.end(), [&](const InputHash& other) {
+          return other.path == input.path && other.hash == input.hash;
+        }))
+      validation.inputs.push_back(input);
+  }
+  std::stable_sort(validation.inputs.begin(), validation.inputs.end(),
+                   [](const InputHash& a, const InputHash& b) { return a.path < b.path; });
+}
+
 }  // namespace kvcast

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "sim/metrics/forecast.h"
+
 namespace kvcast {
 
 /// Where a forecast number lies with the stated confidence.
@@ -49,10 +51,18 @@ struct Validation {
   std::vector<ValidatedLoad> loads;
   std::vector<std::string> skipped;  // what was measured and not compared, with the reason
   std::vector<std::string> notes;
-  std::string timer;      // what the step times rest on
-  double confidence = 0;  // of the intervals; 0: none are known
+  std::string timer;                    // what the step times rest on
+  double confidence = 0;                // of the intervals; 0: none are known
+  std::vector<Assumption> assumptions;  // of any of the forecasts, each once
+  std::vector<InputHash> inputs;        // files measured and forecast from, in order of path
+  std::string seed;
   std::string version;
+  std::string command;  // shown by the HTML report only; empty: not shown
 };
+
+/// Adds what `forecast` rests on and read to the validation's own lists, each once and in order of path.
+void add_provenance(const std::vector<Assumption>& assumptions, const std::vector<InputHash>& inputs,
+                    Validation& validation);
 
 /// Of one metric and statistic over all loads that have it.
 struct ErrorSummary {

@@ -4,6 +4,8 @@
 #include <limits>
 
 #include "sim/base/error.h"
+#include "sim/base/portable_math.h"
+#include "sim/plan/replication.h"
 
 namespace kvcast {
 namespace {
@@ -40,7 +42,7 @@ void add_latency(std::vector<double>& values, Statistic mean, const LatencySumma
   for (std::size_t k = 0; k < 5; ++k) values[at + k] = known(summary.count > 0, list[k]);
 }
 
-std::vector<double> values_of(const Forecast& forecast) {
+std::vector<double> known_values(const Forecast& forecast) {
   const Metrics& metrics = forecast.metrics;
   const DeploymentFacts& facts = forecast.facts;
   std::vector<double> values(Rest::count, kNan);
@@ -141,7 +143,7 @@ std::size_t metric_index(const std::string& key) {
 MeasuredRun measure(const Forecast& forecast, const std::vector<RequestOutcome>& outcomes,
                     const Resampling& resampling, const std::string& stream) {
   MeasuredRun run;
-  run.values = values_of(forecast);
+  run.values = known_values(forecast);
   run.replicates.resize(run.values.size());
   const double per_hour = run.values[Rest::cost_per_hour];
   for (const StatisticValues& values : resample(outcomes, resampling, stream)) {
@@ -155,28 +157,78 @@ MeasuredRun measure(const Forecast& forecast, const std::vector<RequestOutcome>&
   return run;
 }
 
+std::vector<double> compared_values(const Forecast& forecast) { return known_values(forecast); }
+
+MeasuredRun measure_by_samples(const Forecast& forecast, const std::vector<std::vector<double>>& others) {
+  MeasuredRun run;
+  run.drawn_again = true;
+  run.values = known_values(forecast);
+  run.replicates.resize(run.values.size());
+  for (std::size_t k = 0; k < run.values.size(); ++k) {
+    const bool means_nothing =
+        compared_metrics()[k].key == std::string_view("request_goodput") && !forecast.metrics.has_slo;
+    if (!compared_metrics()[k].sampled || means_nothing) continue;
+    for (const std::vector<double>& other : others) run.replicates[k].push_back(other[k]);
+  }
+  return run;
+}
+
+namespace {
+
+/// By runs of other samples: as factors where all are positive, so that latencies cannot fall by more than
+/// all of them.
+void judge_drawn(const MeasuredRun& run, const MeasuredRun& baseline, std::size_t k, Difference& difference) {
+  std::vector<double> differences, ratios, logs;
+  for (std::size_t r = 0; r < run.replicates[k].size(); ++r) {
+    const double to = run.replicates[k][r], from = baseline.replicates[k][r];
+    differences.push_back(to - from);
+    if (!(to > 0 && from > 0)) continue;
+    ratios.push_back(to / from);
+    logs.push_back(portable_log(to / from));
+  }
+  difference.interval = interval_of_difference(difference.absolute, differences);
+  const double ratio = run.values[k] / baseline.values[k];
+  if (ratio > 0 && std::isfinite(ratio) && ratios.size() == differences.size()) {
+    const Interval factors = interval_around(ratio, ratios);
+    difference.relative_interval = Interval{factors.low - 1, factors.high - 1};
+    difference.p_value = p_value_of_difference(portable_log(ratio), logs);
+  } else {
+    difference.p_value = p_value_of_difference(difference.absolute, differences);
+  }
+}
+
+/// By resamples of what these requests saw.
+void judge_resampled(const MeasuredRun& run, const MeasuredRun& baseline, std::size_t k,
+                     Difference& difference) {
+  std::vector<double> differences, ratios;
+  for (std::size_t r = 0; r < run.replicates[k].size(); ++r) {
+    differences.push_back(run.replicates[k][r] - baseline.replicates[k][r]);
+    if (baseline.replicates[k][r] > 0) ratios.push_back(run.replicates[k][r] / baseline.replicates[k][r] - 1);
+  }
+  difference.interval = middle(differences, Comparison::kInterval);
+  difference.p_value = sign_p_value(differences);
+  if (baseline.values[k] != 0 && !ratios.empty())
+    difference.relative_interval = middle(ratios, Comparison::kInterval);
+}
+
+}  // namespace
+
 void fill(ComparedCell& cell, const MeasuredRun& run, const MeasuredRun* baseline) {
   cell.values = run.values;
   for (std::size_t k = 0; k < run.values.size(); ++k) {
-    const bool sampled = compared_metrics()[k].sampled && !std::isnan(run.values[k]);
-    cell.intervals.push_back(sampled ? std::optional(middle(run.replicates[k], Comparison::kInterval))
-                                     : std::nullopt);
+    const bool sampled =
+        compared_metrics()[k].sampled && !std::isnan(run.values[k]) && !run.replicates[k].empty();
+    std::optional<Interval> interval;
+    if (sampled)
+      interval = run.drawn_again ? interval_around(run.values[k], run.replicates[k])
+                                 : middle(run.replicates[k], Comparison::kInterval);
+    cell.intervals.push_back(interval);
     if (baseline == nullptr) continue;
     Difference difference;
     difference.absolute = run.values[k] - baseline->values[k];
     difference.relative = baseline->values[k] != 0 ? difference.absolute / baseline->values[k] : kNan;
-    if (sampled && !std::isnan(baseline->values[k])) {
-      std::vector<double> differences, ratios;
-      for (std::size_t r = 0; r < run.replicates[k].size(); ++r) {
-        differences.push_back(run.replicates[k][r] - baseline->replicates[k][r]);
-        if (baseline->replicates[k][r] > 0)
-          ratios.push_back(run.replicates[k][r] / baseline->replicates[k][r] - 1);
-      }
-      if (baseline->values[k] != 0 && !ratios.empty())
-        difference.relative_interval = middle(ratios, Comparison::kInterval);
-      difference.interval = middle(differences, Comparison::kInterval);
-      difference.p_value = sign_p_value(differences);
-    }
+    if (sampled && !std::isnan(baseline->values[k]))
+      (run.drawn_again ? judge_drawn : judge_resampled)(run, *baseline, k, difference);
     cell.differences.push_back(difference);
   }
 }

@@ -30,12 +30,22 @@ struct ComparedMetric {
 struct MeasuredRun {
   std::vector<double> values;
   std::vector<std::vector<double>> replicates;  // by metric; empty where it is not sampled
+  /// The replicates are runs of other samples of the traffic, not resamples of what these requests saw.
+  bool drawn_again = false;
 };
+
+/// A run's numbers in the order of compared_metrics(). NaN: not known.
+[[nodiscard]] std::vector<double> compared_values(const Forecast& forecast);
 
 /// \param outcomes of the run that `forecast` is of
 /// \param stream see resample()
 [[nodiscard]] MeasuredRun measure(const Forecast& forecast, const std::vector<RequestOutcome>& outcomes,
                                   const Resampling& resampling, const std::string& stream);
+
+/// The same by runs of other samples of the traffic. \param others compared_values() of each, in an order
+/// that is the same for all cells
+[[nodiscard]] MeasuredRun measure_by_samples(const Forecast& forecast,
+                                             const std::vector<std::vector<double>>& others);
 
 /// One metric of a cell against the baseline's.
 struct Difference {
@@ -70,6 +80,7 @@ struct Comparison {
   bool has_slo = false;
   std::size_t requests = 0;  // of the baseline
   Resampling resampling;
+  std::size_t samples = 0;  // of the traffic beside the one shown, where it could be drawn again; else 0
   std::uint64_t seed = 0;
   std::string version;
   std::string command;  // shown by the HTML report only

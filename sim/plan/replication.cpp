@@ -161,13 +161,25 @@ Traffic TrafficResampler::sample(std::size_t index) const {
 
 Interval interval_around(double value, const std::vector<double>& others) {
   if (others.size() < 2) return {value, value};
-  const double t = student_t95(static_cast<double>(others.size() - 1));
   if (value > 0 && all_positive(others)) {
+    const double t = student_t95(static_cast<double>(others.size() - 1));
     const double factor = portable_exp(t * moments_of(logs_of(others)).deviation);
     return {value / factor, value * factor};
   }
-  const double half = t * moments_of(others).deviation;
+  return interval_of_difference(value, others);
+}
+
+Interval interval_of_difference(double value, const std::vector<double>& others) {
+  if (others.size() < 2) return {value, value};
+  const double half = student_t95(static_cast<double>(others.size() - 1)) * moments_of(others).deviation;
   return {value - half, value + half};
+}
+
+double p_value_of_difference(double value, const std::vector<double>& others) {
+  if (value == 0 || others.size() < 3) return 1;
+  const double deviation = moments_of(others).deviation;
+  if (!(deviation > 0)) return 0;
+  return 2 * student_t_below(-std::abs(value) / deviation, others.size() - 1);
 }
 
 Interval interval_of_mean(const std::vector<double>& values) {
@@ -195,18 +207,43 @@ double student_t_below(double t, std::size_t freedom) {
   return (1 + sine * sum) / 2;
 }
 
-double probability_within(const std::vector<double>& draws, double factor) {
+namespace {
+
+/// The probability that the next draw times `factor` is at most 1, by Student's t on logarithms around
+/// `middle`. \param errors how many times the variance of one draw the error of that prediction has
+double predicted_within(double middle, double deviation, double errors, double factor, std::size_t draws) {
+  const double room = -middle - portable_log(factor);
+  if (draws < 3 || !(deviation > 0)) return room >= 0 ? 1 : 0;
+  return student_t_below(room / (deviation * std::sqrt(errors)), draws - 1);
+}
+
+constexpr double kLeast = 1e-12;  // a draw of 0 has no logarithm
+
+std::vector<double> finite_of(const std::vector<double>& draws) {
   std::vector<double> finite;
   for (const double draw : draws) {
-    if (std::isfinite(draw)) finite.push_back(std::max(draw, 1e-12));
+    if (std::isfinite(draw)) finite.push_back(std::max(draw, kLeast));
   }
+  return finite;
+}
+
+}  // namespace
+
+double probability_within(const std::vector<double>& draws, double factor) {
+  const std::vector<double> finite = finite_of(draws);
   if (finite.empty() || !std::isfinite(factor)) return 0;
-  const double share = static_cast<double>(finite.size()) / static_cast<double>(draws.size());
-  const Moments moments = moments_of(logs_of(finite));
-  const double room = -moments.mean - portable_log(factor);
   const auto n = static_cast<double>(finite.size());
-  if (finite.size() < 3 || !(moments.deviation > 0)) return room >= 0 ? share : 0;
-  return share * student_t_below(room / (moments.deviation * std::sqrt(1 + 1 / n)), finite.size() - 1);
+  const Moments moments = moments_of(logs_of(finite));
+  return n / static_cast<double>(draws.size()) *
+         predicted_within(moments.mean, moments.deviation, 1 + 1 / n, factor, finite.size());
+}
+
+double probability_within_resampled(double own, const std::vector<double>& others, double factor) {
+  const std::vector<double> finite = finite_of(others);
+  if (!std::isfinite(own) || finite.empty() || !std::isfinite(factor)) return 0;
+  const double share = static_cast<double>(finite.size()) / static_cast<double>(others.size());
+  return share * predicted_within(portable_log(std::max(own, kLeast)), moments_of(logs_of(finite)).deviation,
+                                  2, factor, finite.size());
 }
 
 }  // namespace kvcast

@@ -54,6 +54,12 @@ class TrafficResampler {
 /// where there are fewer than two others. 90 %, two-sided, like the next
 [[nodiscard]] Interval interval_around(double value, const std::vector<double>& others);
 
+/// The same for what may be of either sign: Student's t on the values.
+[[nodiscard]] Interval interval_of_difference(double value, const std::vector<double>& others);
+
+/// Two-sided p-value of "the expectation is 0", by how independent draws of the same spread.
+[[nodiscard]] double p_value_of_difference(double value, const std::vector<double>& others);
+
 /// Where the expectation lies by the mean of independent draws.
 [[nodiscard]] Interval interval_of_mean(const std::vector<double>& values);
 
@@ -64,5 +70,10 @@ class TrafficResampler {
 /// The probability that the next draw is at most 1 after `factor` has multiplied it, given earlier positive
 /// draws; infinite ones count as failures. (Student's t on their logarithms, Geisser 1993, predictive.)
 [[nodiscard]] double probability_within(const std::vector<double>& draws, double factor);
+
+/// The same where the others were resampled from `own`: they lie around it as it lies around the expectation,
+/// so that the next draw differs from it by both errors. 0 where `own` is infinite.
+[[nodiscard]] double probability_within_resampled(double own, const std::vector<double>& others,
+                                                  double factor);
 
 }  // namespace kvcast

@@ -94,7 +94,11 @@ struct Regression {
   std::vector<std::string> missing;     // only in the base
   std::vector<std::string> added;       // only in the new
   std::vector<std::string> warnings;
+  std::string base_hash,
+      new_hash;  // content_hash() of the files; empty where the timings were taken just now
+  std::string seed;
   std::string version;
+  std::string command;  // shown by the HTML report only; empty: not shown
 
   [[nodiscard]] std::int64_t count(TimingVerdict verdict) const;
   [[nodiscard]] bool fails() const;

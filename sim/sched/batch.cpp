@@ -27,7 +27,7 @@ Batch::Batch(BlockAllocator& allocator, QueueOrder& order, BatchOptions options)
 SeqIndex Batch::add(const Sequence& sequence, Tokens end, Content&& content) {
   KVCAST_CHECK(end > sequence.known);
   KVCAST_CHECK(sequence.branches == 1 || (options_.forks && allocator_.forking() != nullptr));
-  KVCAST_CHECK(sequence.branches == 1 || !options_.asynchronous);
+  KVCAST_CHECK(sequence.branches == 1 || !(options_.asynchronous || options_.pipelined));
   if (free_slots_.empty()) {
     free_slots_.push_back(static_cast<SeqIndex>(sequences_.size()));
     sequences_.emplace_back();
@@ -40,6 +40,7 @@ SeqIndex Batch::add(const Sequence& sequence, Tokens end, Content&& content) {
   link(seq).end = std::min(end, options_.max_model_len);
   link(seq).end_by_length = end;
   link(seq).used = true;
+  if (options_.speculation != nullptr) at(seq).draft_length = options_.speculation->tokens_max();
   allocator_.open(at(seq).table, std::move(content));
   if (options_.loader != nullptr) options_.loader->forget(static_cast<std::uint32_t>(seq));
   order_.push(sequence, seq);
@@ -135,6 +136,7 @@ Tokens Batch::lookahead() const {
 Tokens Batch::wanted(SeqIndex seq, Tokens cap) const {
   const Sequence& s = sequence(seq);
   if (link(seq).last_step) return Tokens{0};
+  if (options_.pipelined && s.pending > Tokens{0}) return Tokens{0};
   Tokens n = std::min(s.known + s.drafts - s.computed, cap);
   if (options_.speculation == nullptr) return n;
   // With one token a step under way this would be its last; more would be surplus.
@@ -353,6 +355,8 @@ void Batch::loaded(SeqIndex seq) {
 bool Batch::admit_front(Tokens n, Tokens drafts, Tokens ahead) {
   const SeqIndex seq = order_.front();
   if (sequence(seq).exceeds_pool) return false;
+  if (options_.pipelined && sequence(seq).pending > Tokens{0})
+    return false;  // it gave way with a token in it
   if (!allocator_.grow(at(seq).table, growth(seq, n + drafts, ahead))) return false;
   enter(seq, n, drafts);
   return true;
@@ -396,6 +400,28 @@ void Batch::restore_passed_over() {
   passed_over_.clear();
 }
 
+/// The drafter proposes behind the step's output.
+void Batch::add_drafting(const Sequence& s, StepShape& shape) const {
+  const std::int64_t drafts = drafts_asked(s).value;
+  if (drafts == 0) return;
+  ++shape.draft_seqs;
+  shape.draft_tokens += drafts;
+}
+
+/// One query more for each draft, over one context.
+void Batch::add_verification(const Chunk& chunk, StepShape& shape) const {
+  const std::int64_t held = chunk.computed.value;
+  const std::int64_t drafts = chunk.drafts.value;
+  const bool everywhere = options_.reach.everywhere;
+  const std::int64_t known = held + drafts + 1;
+  ++shape.decode_seqs;
+  shape.decode_context += everywhere ? attended(chunk.seq, known) : known;
+  if (options_.reach.on() && !everywhere) shape.decode_reach += attended(chunk.seq, known);
+  shape.verify_tokens += drafts;
+  shape.verify_pairs +=
+      everywhere ? drafts * attended(chunk.seq, known) : drafts * held + drafts * (drafts + 1) / 2;
+}
+
 StepShape Batch::step_shape() const {
   StepShape shape = padding_;
   if (group_scheduled_) {
@@ -410,8 +436,13 @@ StepShape Batch::step_shape() const {
     const std::int64_t held = chunk.computed.value;
     const std::int64_t branches = rows(chunk.seq);
     shape.tokens += n * branches;
-    if (held + n >= sequence(chunk.seq).known.value) shape.sampled += branches + chunk.drafts.value;
-    if (n == 1 && held > 0) {
+    if (held + n >= sequence(chunk.seq).known.value) {
+      shape.sampled += branches + chunk.drafts.value;
+      if (options_.speculation != nullptr) add_drafting(sequence(chunk.seq), shape);
+    }
+    if (chunk.drafts > Tokens{0} && n == chunk.drafts.value + 1 && held > 0) {
+      add_verification(chunk, shape);
+    } else if (n == 1 && held > 0) {
       shape.decode_seqs += branches;
       const bool everywhere = options_.reach.everywhere;
       shape.decode_context += branches * (everywhere ? attended(chunk.seq, held + 1) : held + 1);

@@ -53,6 +53,9 @@ struct BatchOptions {
   bool decode_group = true;     // false: every sequence is walked in every step (the step-by-step path)
   bool holds_finished = false;  // see Scheduler
   bool asynchronous = false;    // a step is planned while the one before it runs
+  /// Several steps are in a pipeline at once: nobody is scheduled whose last token is still in it, but for
+  /// further chunks of a prompt.
+  bool pipelined = false;
   Tokens max_model_len = Tokens::max();
   const Speculation* speculation = nullptr;
   std::optional<SwapSpace> swap;     // preempted sequences keep their KV there; none: they are computed again
@@ -201,6 +204,7 @@ class Batch {
     std::int64_t apart = 0;   // that they would hold if branches shared none
   };
   [[nodiscard]] bool has_branches() const { return further_branches_ > 0; }
+  [[nodiscard]] const SpeculationTotals& speculated() const { return speculated_; }
   /// Of those running.
   [[nodiscard]] BranchUsage branch_usage() const;
   [[nodiscard]] bool step_empty() const { return chunks_.empty() && !group_scheduled_; }
@@ -287,6 +291,11 @@ class Batch {
   void advance_group(std::int64_t steps, Flight& flight);
   void settle_chunk(const Chunk& chunk, Flight& flight, Emission* emission);
   void settle_group(Flight& flight);
+  void add_drafting(const Sequence& s, StepShape& shape) const;
+  void add_verification(const Chunk& chunk, StepShape& shape) const;
+  [[nodiscard]] Tokens drafts_asked(const Sequence& s) const {
+    return Tokens{options_.speculation->asked(running_, s.draft_length)};
+  }
   void join_group(SeqIndex seq);
   /// What a decode of the sequence counts: one, or its branches.
   [[nodiscard]] std::int64_t rows(SeqIndex seq) const {
@@ -325,6 +334,7 @@ class Batch {
   std::deque<SeqIndex> swapped_;
   Blocks swap_free_;
   Blocks moved_;
+  SpeculationTotals speculated_;
   std::deque<Flight> flights_;
   std::vector<Flight> spare_flights_;
 

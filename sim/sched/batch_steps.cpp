@@ -13,7 +13,10 @@ std::int64_t Batch::repeatable_steps() const {
   std::int64_t steps = std::min(group_.steps_to_first_end(), group_.steps_to_first_turn());
   const bool padded = padding_.decode_seqs > 0 || padding_.decode_context > 0;
   if (options_.reach.on() && padded) return 1;  // padding reaches its bound when no member does
-  if (waiting() > 0) steps = std::min(steps, order_.steps_front_stays());
+  if (waiting() > 0) {
+    if (!allocator_.evicts_ends_first()) return 1;
+    steps = std::min(steps, order_.steps_front_stays());
+  }
   if (growing_ != BlockAllocator::Growing::by_step) {
     if (steps == 1 || allocator_.free() < rules_.spare) return 1;
     return 1 + group_.steps_covered(1, steps - 1, allocator_.free() - rules_.spare);
@@ -149,7 +152,7 @@ bool Batch::launch_chunk(const Chunk& chunk, Flight& flight) {
   s.known += Tokens{1} + chunk.drafts;
   s.pending += Tokens{1} + chunk.drafts;
   if (options_.speculation != nullptr) {
-    if (options_.asynchronous) s.drafts = Tokens{options_.speculation->tokens_max()};
+    if (options_.asynchronous) s.drafts = drafts_asked(s);
     return true;  // how many tokens come, and whether it ends, the output will tell
   }
   if (s.known == l.end) {
@@ -236,14 +239,20 @@ void Batch::settle_chunk(const Chunk& chunk, Flight& flight, Emission* emission)
   if (emission == nullptr) {
     if (options_.drafts_in_prefill && speculation != nullptr && speculation->needs_lookahead() &&
         !options_.asynchronous) {
-      s.drafts = Tokens{speculation->tokens_max()};
+      s.drafts = drafts_asked(s);
     }
     return;
   }
   const Tokens before = s.known - s.pending;
   std::int64_t accepted = 0;
   if (chunk.drafts > Tokens{0}) {
-    if (!chunk.admitted) accepted = speculation->accepted(s.id, (before - s.input).value, chunk.drafts.value);
+    if (!chunk.admitted) {
+      accepted = speculation->accepted(s.id, (before - s.input).value, chunk.drafts.value);
+      s.draft_length = speculation->length_after(s.draft_length, chunk.drafts.value, accepted);
+      ++speculated_.drafts;
+      speculated_.draft_tokens += chunk.drafts.value;
+      speculated_.accepted_tokens += accepted;
+    }
     flight.drafted.push_back({chunk.id, chunk.drafts.value, accepted});
   }
   emission->delivered = std::min(Tokens{accepted + 1}, l.end - before);
@@ -258,7 +267,7 @@ void Batch::settle_chunk(const Chunk& chunk, Flight& flight, Emission* emission)
   if (before + emission->delivered == l.end) {
     flight.ended.push_back({chunk.seq, s.admitted_no, false});
   } else if (!options_.asynchronous) {
-    s.drafts = Tokens{speculation->proposed(s.id, (s.known - s.input).value)};
+    s.drafts = std::min(Tokens{speculation->proposed(s.id, (s.known - s.input).value)}, drafts_asked(s));
   }
 }
 

@@ -27,9 +27,10 @@ struct Sequence {
   Tokens output_predicted;  // 0: no predictor
   Tokens known;  // prompt and outputs so far, those under way included; stale while in the decode group, see
                  // Batch::known()
-  Tokens computed;  // of these, with KV; stale likewise
-  Tokens pending;   // of `known`: outputs under way
-  Tokens drafts;    // proposed for the next step
+  Tokens computed;                // of these, with KV; stale likewise
+  Tokens pending;                 // of `known`: outputs under way
+  Tokens drafts;                  // proposed for the next step
+  std::int64_t draft_length = 0;  // to ask the drafter for; see Speculation::length_after()
   bool in_prefill =
       false;  // its last step left tokens of the prompt (or, resumed, of what it knows) to compute
   std::int32_t preemptions = 0;

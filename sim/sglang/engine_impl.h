@@ -54,7 +54,7 @@ class SglangEngine final : public Engine {
   [[nodiscard]] Req make_req(const Request& request, std::int64_t& end) const;
   [[nodiscard]] bool plan_one(FineInstant now);
   void launch(PlannedStep&& step, FineInstant now);
-  [[nodiscard]] StepCost cost_of(const PlannedStep& step) const;
+  [[nodiscard]] StepShape shape_of(const PlannedStep& step) const;
   void begin_run();
   [[nodiscard]] std::int64_t results_alike() const;
   void take_run(std::int64_t results);
@@ -62,6 +62,7 @@ class SglangEngine final : public Engine {
   void record_even_gaps(std::int64_t results);
   void process_front();
   void give_tokens(std::span<const ReqIndex> batch, bool prefill, FineInstant end, SglangResult& result);
+  void note_no_token(RequestId id);
   void finish(ReqIndex req, FineInstant end, SglangResult& result);
   void note_retraction(FineInstant now);
   void note_blocks();

@@ -134,14 +134,17 @@ StepRecord SglangEngine::recorded(const Flight& flight) const {
   record.index = flight.step.number - 1;
   record.begin = flight.planned.floor();
   record.device_begin = flight.begin.floor();
+  record.device_end = flight.end().floor();
+  record.shape = shape_of(flight.step);
   record.output_known = scheduler_.processed() - 1;
   for (const PlannedChunk& chunk : flight.step.chunks) {
     const Req& req = scheduler_.reqs()[to_index(chunk.req)];
-    record.scheduled.push_back({req.id, chunk.now, chunk.there, chunk.there == req.shared});
+    const bool gives_token = chunk.req != flight.step.unfinished;
+    record.scheduled.push_back({req.id, chunk.now, chunk.there, chunk.there == req.shared, 0, gives_token});
   }
   for (const ReqIndex i : flight.step.decoding) {
     const Req& req = scheduler_.reqs()[to_index(i)];
-    record.scheduled.push_back({req.id, 1, req.kv - 1, false});
+    record.scheduled.push_back({req.id, 1, req.kv - 1, false, 0, true});
   }
   record.preempted = retracted_;
   record.running = scheduler_.running();

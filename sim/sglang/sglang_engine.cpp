@@ -162,7 +162,7 @@ void SglangEngine::note_retraction(FineInstant now) {
                             .available_after = r->available_after});
 }
 
-StepCost SglangEngine::cost_of(const PlannedStep& step) const {
+StepShape SglangEngine::shape_of(const PlannedStep& step) const {
   StepShape shape;
   shape.decode_seqs = static_cast<std::int64_t>(step.decoding.size());
   shape.decode_context = step.decode_context;
@@ -174,7 +174,7 @@ StepCost SglangEngine::cost_of(const PlannedStep& step) const {
     shape.tokens += chunk.now;
     shape.prefill_pairs += chunk.now * chunk.there + chunk.now * (chunk.now + 1) / 2;
   }
-  return timer_.step(shape);
+  return shape;
 }
 
 void SglangEngine::launch(PlannedStep&& step, FineInstant now) {
@@ -183,7 +183,7 @@ void SglangEngine::launch(PlannedStep&& step, FineInstant now) {
   flight.step = std::move(step);
   flight.planned = now;
   flight.begin = front_ ? std::max(now, front_->end()) : now;
-  flight.cost = cost_of(flight.step);
+  flight.cost = timer_.step(shape_of(flight.step));
   for (const PlannedChunk& chunk : flight.step.chunks) {
     if (!scheduler_.reqs()[to_index(chunk.req)].refused)
       recorder_.admitted(truth(chunk.req).track, now, Tokens{chunk.there});
@@ -240,7 +240,10 @@ void SglangEngine::give_tokens(std::span<const ReqIndex> batch, bool prefill, Fi
   Int128 gap = 0;
   std::int64_t alike = 0;
   for (const ReqIndex i : batch) {
-    if (!scheduler_.token(i)) continue;
+    if (!scheduler_.token(i)) {
+      if (steps_ != nullptr) note_no_token(scheduler_.reqs()[to_index(i)].id);
+      continue;
+    }
     Track& track = truth(i).track;
     const Req& req = scheduler_.reqs()[to_index(i)];
     if (track.first_token == kNever) {
@@ -262,6 +265,13 @@ void SglangEngine::give_tokens(std::span<const ReqIndex> batch, bool prefill, Fi
     }
   }
   if (alike > 0) recorder_.gaps(gap, alike);
+}
+
+/// The step's token of a request that has ended or given way since is dropped.
+void SglangEngine::note_no_token(RequestId id) {
+  for (StepRecord::Entry& entry : front_->record.scheduled) {
+    if (entry.id == id) entry.gives_token = false;
+  }
 }
 
 void SglangEngine::finish(ReqIndex i, FineInstant end, SglangResult& result) {

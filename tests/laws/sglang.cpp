@@ -8,6 +8,7 @@
 #include "sim/base/config.h"
 #include "sim/sglang/decision_lines.h"
 #include "sim/sglang/sglang_engine.h"
+#include "tests/support/explained.h"
 #include "tests/support/random_runs.h"
 
 namespace kvcast {
@@ -282,6 +283,22 @@ BOOST_AUTO_TEST_CASE(equal_runs_on_any_number_of_threads) {
     BOOST_REQUIRE_EQUAL(once, text_of(run(random.setup, source, *random.timer, none, 1)));
     BOOST_REQUIRE_EQUAL(once, text_of(run(random.setup, source, *random.timer, none, 3)));
   });
+}
+
+BOOST_AUTO_TEST_CASE(parts_sum_to_the_whole) {
+  std::int64_t requests = 0, preempted = 0;
+  for_each_run(400, [&](SglangRun& random) {
+    random.setup.engine.make = make_sglang_engine(random.settings);
+    const auto source = [&] { return std::make_unique<AskedSource>(random.asked, random.clients); };
+    const test::Explained explained = test::explain_run(random.setup, source, *random.timer);
+    BOOST_REQUIRE_EQUAL(test::problem_of(explained), "");
+    requests += static_cast<std::int64_t>(explained.requests.size());
+    for (const RequestTime& time : explained.requests)
+      preempted += time.e2el[static_cast<std::size_t>(TimePart::preempted)];
+  });
+  if (test::law_runs(400) < 400) return;
+  BOOST_TEST(requests > 5000);
+  BOOST_TEST(preempted > 0);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

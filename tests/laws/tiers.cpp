@@ -7,6 +7,7 @@
 
 #include "sim/cluster/tiered_replica.h"
 #include "sim/kv/link.h"
+#include "tests/support/explained.h"
 #include "tests/support/random_runs.h"
 #include "tests/support/sources.h"
 
@@ -369,6 +370,23 @@ BOOST_AUTO_TEST_CASE(infinite_tier_hits_like_an_infinite_cache) {
   BOOST_TEST_MESSAGE(hits << " tokens found, " << loads << " loads");
   BOOST_TEST(hits > 0);
   BOOST_TEST(loads > 0);
+}
+
+/// Every request's time explained, where loads are waited for before the queue and inside steps.
+BOOST_AUTO_TEST_CASE(parts_sum_to_the_whole) {
+  std::int64_t loading = 0;
+  for (int i = 0; i < test::law_runs(600); ++i) {
+    std::optional<Tiered> t = tiered(test::law_seed() + static_cast<std::uint64_t>(i));
+    if (!t) continue;
+    BOOST_TEST_CONTEXT(t->random.text) {
+      const test::Explained explained =
+          test::explain_run(t->random.setup, t->random.source, *t->random.timer);
+      BOOST_REQUIRE_EQUAL(test::problem_of(explained), "");
+      for (const RequestTime& time : explained.requests)
+        loading += time.e2el[static_cast<std::size_t>(TimePart::tier_load)];
+    }
+  }
+  if (test::law_runs(600) >= 600) BOOST_TEST(loading > 0);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -83,7 +83,9 @@ std::string why_not(const std::string& trace) {
   if (trace.find("one of") != std::string::npos || trace.find("fast25_idem") != std::string::npos)
     return "a share of the maximum of a curve that the source does not name";
   if (trace.find("739 traces") != std::string::npos)
-    return "over 739 sessions, of which 29 are not at hand, and of consecutive calls, not of a cache";
+    return "of consecutive calls, not of a cache, over 739 sessions: the 710 at hand, which lack the 29 "
+           "largest, "
+           "give 0.963 (mean of sessions, sub-agents left out)";
   return "a measured system, its trace not published";
 }
 

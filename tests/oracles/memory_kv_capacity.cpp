@@ -52,7 +52,7 @@ BOOST_AUTO_TEST_CASE(every_row_of_the_oracle) {
   struct Tally {
     int rows = 0, equal = 0;
   };
-  std::map<std::string, Tally> by_variant, by_model;
+  std::map<std::string, Tally> by_variant, by_model, by_tp;
   std::map<std::string, int> shown;
   Tally all;
   for (const CsvRow& row : csv_rows(*folder / "kv_capacity.csv.gz")) {
@@ -63,7 +63,7 @@ BOOST_AUTO_TEST_CASE(every_row_of_the_oracle) {
     } catch (const InputError& error) {
       wrong = std::string(" refused outright: ") + error.what();
     }
-    for (Tally* tally : {&all, &by_variant[row.at("variant")], &by_model[name]}) {
+    for (Tally* tally : {&all, &by_variant[row.at("variant")], &by_model[name], &by_tp[row.at("tp")]}) {
       ++tally->rows;
       tally->equal += wrong.empty() ? 1 : 0;
     }
@@ -76,6 +76,8 @@ BOOST_AUTO_TEST_CASE(every_row_of_the_oracle) {
     std::printf("%-50s %5d of %5d equal\n", name.c_str(), tally.equal, tally.rows);
   for (const auto& [name, tally] : by_variant)
     std::printf("%-50s %5d of %5d equal\n", name.c_str(), tally.equal, tally.rows);
+  for (const auto& [tp, tally] : by_tp)
+    std::printf("TP %-47s %5d of %5d equal\n", tp.c_str(), tally.equal, tally.rows);
   std::printf("KV capacity: %d of %d rows equal in every column\n", all.equal, all.rows);
   BOOST_TEST(all.equal == all.rows);
 }

@@ -18,6 +18,7 @@
 #include "tests/oracles/memory_csv.h"
 #include "tests/oracles/memory_fields.h"
 #include "tests/oracles/memory_measured_rows.h"
+#include "tests/support/errors_by_ranks.h"
 
 namespace kvcast::test {
 namespace {
@@ -286,6 +287,7 @@ BOOST_AUTO_TEST_CASE(budgets_of_released_versions) {
     std::printf("graphs: row %-3s %-10s %.2f MiB per layer and size\n", one.row.c_str(), one.gpu.c_str(),
                 one.mib);
   std::vector<double> errors;
+  ErrorsByRanks by_ranks;
   std::size_t within = 0;
   std::map<std::string, BudgetConstants> fits;
   for (const CsvRow& row : rows) {
@@ -311,6 +313,7 @@ BOOST_AUTO_TEST_CASE(budgets_of_released_versions) {
     if (!lacks.empty()) continue;
     BOOST_TEST_REQUIRE(error.has_value(), "row " << id << " states everything and is not forecast");
     errors.push_back(std::abs(*error));
+    by_ranks.add("KV capacity, from the whole budget", number_or(row, "tp", 1), *error / 100);
     within += errors.back() <= 3 ? 1U : 0U;
   }
   for (const auto& [kind, fit] : fits) {
@@ -325,6 +328,7 @@ BOOST_AUTO_TEST_CASE(budgets_of_released_versions) {
   BOOST_TEST(std::abs(all.non_torch_gib - product.non_torch_gib) < 0.006);
   BOOST_TEST(std::abs(all.non_torch_gib_per_rank - product.non_torch_gib_per_rank) < 0.006);
   BOOST_TEST(std::abs(all.graph_mib_per_layer_and_size - product.graph_mib_per_layer_and_size) < 0.006);
+  std::printf("%s", by_ranks.table().c_str());
   std::printf(
       "budgets (the figure of the constants without that GPU; in brackets of the product's): %zu rows "
       "judged, median error %.2f %%, %zu within 3 %%, largest %.2f %%\n",
@@ -394,6 +398,7 @@ BOOST_AUTO_TEST_CASE(capacity_that_vllm_logged) {
   std::map<std::string, const Case*> by_id;
   for (const Case& one : cases()) by_id[one.id] = &one;
   std::vector<double> errors;
+  ErrorsByRanks by_ranks;
   std::size_t rows = 0;
   for (const CsvRow& row : csv_rows(*path)) {
     const std::string& id = row.at("id");
@@ -419,6 +424,7 @@ BOOST_AUTO_TEST_CASE(capacity_that_vllm_logged) {
       error = percent(static_cast<double>(report.kv.tokens_total), std::stod(row.at("kv_tokens_logged")));
     }
     errors.push_back(std::abs(error));
+    by_ranks.add("KV capacity, as far as stated", number_or(row, "tp", 1), error / 100);
     const std::optional<double> budget = budget_error(one, row);
     std::printf("row %-3s %-48s %-22s %+8.3f %%   its own budget %s\n", id.c_str(), row.at("model").c_str(),
                 one.from_budget      ? "GiB from the budget"
@@ -426,6 +432,7 @@ BOOST_AUTO_TEST_CASE(capacity_that_vllm_logged) {
                                      : "tokens at logged GiB",
                 error, budget ? (std::to_string(*budget) + " % of the logged GiB").c_str() : "-");
   }
+  std::printf("%s", by_ranks.table().c_str());
   std::printf("capacity: %zu of %zu rows expressed, median error %.3f %%, largest %.3f %%\n", errors.size(),
               rows, median(errors), largest(errors));
   BOOST_TEST(errors.size() >= 25U);

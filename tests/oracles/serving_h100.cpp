@@ -13,6 +13,7 @@
 #include "sim/metrics/validation.h"
 #include "tests/oracles/memory_csv.h"
 #include "tests/support/data.h"
+#include "tests/support/errors_by_ranks.h"
 
 namespace kvcast {
 namespace {
@@ -148,6 +149,12 @@ BOOST_AUTO_TEST_CASE(by_concurrency_and_pareto) {
     on_measured += measured[i] ? 1 : 0;
     on_both += measured[i] && forecast[i] ? 1 : 0;
   }
+  test::ErrorsByRanks by_ranks;
+  for (std::size_t i = 0; i < judged.size(); ++i) {
+    for (const ValidatedValue& value : validation.loads[i].values)
+      by_ranks.add(value.metric, std::stoll(judged[i].row.at("tp")), value.error());
+  }
+  BOOST_TEST_MESSAGE("\n" + by_ranks.table());
   for (const ErrorSummary& summary : summarize_errors(validation)) {
     BOOST_TEST_MESSAGE(fmt::format("\n{} rows, mean {}: median error {:.1f} %, largest {:.1f} %",
                                    summary.count, summary.metric, 100 * summary.median,

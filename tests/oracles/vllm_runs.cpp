@@ -13,6 +13,7 @@
 #include "reports/validation_report.h"
 #include "sim/app/validate_measured.h"
 #include "tests/support/data.h"
+#include "tests/support/errors_by_ranks.h"
 
 namespace kvcast {
 namespace {
@@ -78,6 +79,13 @@ std::string family_of(const std::string& model) {
   return name.substr(0, end);
 }
 
+std::int64_t ranks_of(const TableRun& run) {
+  for (const auto& [path, value] : run.settings) {
+    if (path == "cluster.tensor_parallel_size") return std::stoll(value);
+  }
+  return 1;
+}
+
 double input_tokens(const PartSummary& part) {
   return static_cast<double>(part.input_tokens) / static_cast<double>(part.completed);
 }
@@ -117,6 +125,7 @@ BOOST_AUTO_TEST_CASE(each_family_judged_by_the_others) {
   const std::vector<Point> points = points_of(runs);
   const Frontend all = fit(points, "");
   std::map<std::string, Frontend> folds;
+  test::ErrorsByRanks by_ranks;
   Validation validation;
   validation.title = "13 runs of vLLM 0.15.1 on H100, each family judged by the others";
   for (const TableRun& run : runs) {
@@ -129,6 +138,9 @@ BOOST_AUTO_TEST_CASE(each_family_judged_by_the_others) {
     for (const MeasuredLoad& load : run.loads) {
       ValidatedLoad compared = compare_load(experiment, forecast, *load.stage, load);
       compared.run = run.name;
+      for (const ValidatedValue& value : compared.values) {
+        if (value.statistic == "mean") by_ranks.add(value.metric, ranks_of(run), value.error());
+      }
       validation.loads.push_back(std::move(compared));
     }
   }
@@ -139,6 +151,7 @@ BOOST_AUTO_TEST_CASE(each_family_judged_by_the_others) {
   BOOST_TEST_MESSAGE("all: " << 1000 * all.before_ms << " us + " << 1000 * all.per_token_ms
                              << " us a prompt token\n");
   BOOST_TEST_MESSAGE(to_markdown(validation));
+  BOOST_TEST_MESSAGE(by_ranks.table());
   BOOST_TEST(validation.loads.size() == 21U);
   BOOST_TEST(median_of(validation, "e2el") < 0.07);
   BOOST_TEST(median_of(validation, "ttft") < 0.12);

@@ -5,7 +5,7 @@
 //
 // Needs the npm packages puppeteer-core and axe-core (in NODE_PATH or ./node_modules) and a Chromium in $CHROMIUM (default: chromium).
 import { createRequire } from "node:module";
-import { readFileSync, mkdirSync } from "node:fs";
+import { readFileSync, mkdirSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
@@ -47,6 +47,12 @@ const layoutFaults = () => {
   return found;
 };
 
+const openTimes = () => {
+  const load = performance.getEntriesByType("navigation")[0].loadEventEnd;
+  const paint = performance.getEntriesByType("paint").find((entry) => entry.name === "first-contentful-paint");
+  return { load: Math.round(load), paint: Math.round(paint ? paint.startTime : 0) };
+};
+
 const browser = await puppeteer.launch({
   executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
   args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
@@ -54,6 +60,9 @@ const browser = await puppeteer.launch({
 for (const file of args) {
   const url = pathToFileURL(resolve(file)).href;
   const name = basename(file, ".html");
+  let slowest = 0;
+  const size = statSync(file).size;
+  if (size > 1e6) fault(name, `is ${size} bytes large`);
   for (const scripts of [true, false]) {
     const page = await browser.newPage();
     await page.setJavaScriptEnabled(scripts);
@@ -65,10 +74,12 @@ for (const file of args) {
       for (const width of widths) {
         const where = `${name} ${scheme} ${width} px${scripts ? "" : ", scripts off"}`;
         await page.setViewport({ width, height: 900 });
-        const start = Date.now();
         await page.goto(url, { waitUntil: "load" });
-        const took = Date.now() - start;
-        if (took > 1000 * Number(process.env.KVCAST_TIMEOUT_SCALE || 1)) fault(where, `opens in ${took} ms`);
+        // From the navigation to the end of the load event, and the first paint, as the browser itself counts.
+        const took = scripts ? await page.evaluate(openTimes) : { load: 0, paint: 0 };
+        slowest = Math.max(slowest, took.load, took.paint);
+        if (Math.max(took.load, took.paint) > 1000 * Number(process.env.KVCAST_TIMEOUT_SCALE || 1))
+          fault(where, `opens in ${took.load} ms, paints in ${took.paint} ms`);
         for (const found of await page.evaluate(layoutFaults)) fault(where, found);
         if (folder && (scripts || width === 1000))
           await page.screenshot({ path: join(folder, `${name}-${scheme}-${width}${scripts ? "" : "-static"}.png`), fullPage: true });
@@ -92,6 +103,7 @@ for (const file of args) {
     if (pdf.length < 5000) fault(name, "prints nothing");
     await page.close();
   }
+  console.log(`${name}: ${Math.round(size / 1000)} KB, opens in at most ${slowest} ms`);
 }
 await browser.close();
 console.log(faults === 0 ? `${args.length} reports, no fault` : `${faults} faults`);
