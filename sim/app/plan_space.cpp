@@ -36,7 +36,7 @@ std::map<std::string, double> read_prices(Config& plan) {
 std::map<std::string, std::vector<std::string>> read_vary(Config& plan) {
   std::map<std::string, std::vector<std::string>> vary;
   Config section = plan.child("vary");
-  for (const std::string& path : section.keys()) {
+  for (const std::string& path : section.names()) {
     refuse_fixed_path(section.where(path), path);
     vary[path] = read_list(section, path.c_str());
   }
