@@ -3,8 +3,8 @@ add_library(kvcast_options INTERFACE)
 target_compile_options(kvcast_options INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wold-style-cast -Woverloaded-virtual -Wnon-virtual-dtor
   -Wcast-qual -Wdouble-promotion -Wimplicit-fallthrough -Wundef
-  # In tests g++ 12 sees null pointers in the standard library's stream iterators.
-  $<$<NOT:$<BOOL:$<TARGET_PROPERTY:KVCAST_TEST>>>:-Wnull-dereference>
+  # In tests g++ 12 sees null pointers in the standard library's stream iterators, at -O1 in its strings and in nlohmann/json.
+  $<$<NOT:$<OR:$<BOOL:$<TARGET_PROPERTY:KVCAST_TEST>>,$<BOOL:$<TARGET_PROPERTY:KVCAST_COLD>>>>:-Wnull-dereference>
   $<$<CXX_COMPILER_ID:GNU>:-Wduplicated-cond;-Wlogical-op>
   # g++ 12 and 13 see overlaps in every `"x" + std::string` (GCC bug 105651).
   $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,14>>:-Wno-restrict>

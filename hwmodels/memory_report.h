@@ -136,8 +136,8 @@ struct MemoryReport {
 struct StageReport {
   std::int64_t first_layer = 0, layers = 0;
   std::int64_t weight_bytes = 0;        // parameters and buffers, absorbed copies too
-  std::int64_t kv_bytes_per_token = 0;  // of layers whose cache grows with the context, on all ranks that share
-                                        // one; before rounding up to blocks
+  std::int64_t kv_bytes_per_token = 0;  // of layers whose cache grows with the context, on all ranks that
+                                        // share one; before rounding up to blocks
 };
 
 /// All stages, in order. \throws InputError as above, and where the weights cannot be counted

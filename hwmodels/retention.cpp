@@ -197,7 +197,8 @@ std::string quality_note(RetentionForm form) {
   const std::string lead =
       "kvcast forecasts memory and time of " + names(form) + ", not the quality of answers. Known: ";
   const std::string elsewhere =
-      "; other tasks lose more: arithmetic reasoning 17 to 43 % with much compressed caches (Liu et al. 2025, "
+      "; other tasks lose more: arithmetic reasoning 17 to 43 % with much compressed caches (Liu et al. "
+      "2025, "
       "arXiv 2502.01941)";
   switch (form) {
     case RetentionForm::all:

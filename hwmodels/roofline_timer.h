@@ -35,8 +35,8 @@ struct OpCost {
   FineDuration time{};
   OpBound bound = OpBound::memory;
   StepPart part = StepPart::unsplit;  // of the costliest operator under this name
-  double intensity = 0;  // FLOP per byte
-  double ridge = 0;      // FLOP per byte at which this operator's rate and the bandwidth meet
+  double intensity = 0;               // FLOP per byte
+  double ridge = 0;                   // FLOP per byte at which this operator's rate and the bandwidth meet
 };
 
 /// Contract: a StepTimer that can say where a step's time goes. breakdown() sums to step() exactly.

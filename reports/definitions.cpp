@@ -39,7 +39,8 @@ constexpr Definition kDefinitions[] = {
     {"kv_waste", "KV waste", "slots of blocks in use that hold no token (internal fragmentation)"},
     {"kv_fragmentation", "KV external fragmentation", "free slots outside the largest free run / free slots"},
     {"speculative", "Speculative decoding",
-     "a cheap drafter proposes tokens and one step of the model verifies them all; the answer stays the same"},
+     "a cheap drafter proposes tokens and one step of the model verifies them all; the answer stays the "
+     "same"},
     {"copy_on_write", "Saved by copy on write",
      "blocks that the answers of one request share / blocks that they "
      "would hold without sharing"},

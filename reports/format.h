@@ -41,7 +41,8 @@ inline constexpr LatencyText kLatencies[] = {
     {&Metrics::itl, "itl", "ITL", "Inter-token Latency", "all gaps between tokens of all requests, pooled"},
     {&Metrics::e2el, "e2el", "E2EL", "End-to-end Latency", "last token - arrival"},
     {&Metrics::queue, "queue", "Queue", "Queue Time", "first scheduled - arrival"},
-    {&Metrics::ntpot, "ntpot", "NTPOT", "Normalised Time per Output Token", "E2EL / N; called TPOT by GuideLLM"},
+    {&Metrics::ntpot, "ntpot", "NTPOT", "Normalised Time per Output Token",
+     "E2EL / N; called TPOT by GuideLLM"},
 };
 /// What an uncalibrated forecast says of itself, always: "step times come from ..., not from measurements".
 [[nodiscard]] std::string uncalibrated_text(const Forecast& forecast);

@@ -26,8 +26,8 @@ struct StepShape {
   /// selected tokens), where other layers attend to decode_context. 0: not counted, or there are none. Where
   /// every layer is bounded, decode_context itself is that sum.
   std::int64_t decode_reach = 0;
-  // Speculative decoding. A decoding sequence that verifies drafts counts as one of decode_seqs, with what its
-  // last query attends to in decode_context.
+  // Speculative decoding. A decoding sequence that verifies drafts counts as one of decode_seqs, with what
+  // its last query attends to in decode_context.
   std::int64_t verify_tokens = 0;  // its further queries, one for each draft; in tokens and sampled too
   std::int64_t verify_pairs = 0;   // query-key pairs of these under the causal mask
   std::int64_t draft_seqs = 0;     // sequences that drafts are proposed for behind the step

@@ -56,6 +56,7 @@ CalibratedOptions calibrated_options(const Deployment& deployment) {
   options.timer.kv_cache_dtype = memory.kv_cache_dtype;
   options.timer.enable_kv_cache = deployment.enable_kv_cache;
   options.timer.host_overhead_us = memory.profile.host_overhead_us;
+  options.timer.spread = deployment.spread;
   const bool hidden = hides_host(memory);
   (hidden ? options.host_hidden_us : options.timer.host_overhead_us) += memory.profile.host_hidden_us;
   if (!memory.enforce_eager)

@@ -31,9 +31,7 @@ constexpr const char* kDefaultProfile = "vllm-0.32";
 constexpr const char* kDefaultGpu = "h100-sxm";
 
 /// Whether a key is there, without making it one that messages propose.
-bool contains(const Config& section, std::string_view key) {
-  return section.contains(key);
-}
+bool contains(const Config& section, std::string_view key) { return section.contains(key); }
 
 /// Keys that the scenario format has and this version does not simulate: refused, never ignored.
 void refuse_key(const Config& section, std::string_view key, const std::string& what) {
@@ -268,9 +266,8 @@ void read_features(Config& engine, Scenario& scenario) {
   if (memory.async_scheduling.value_or(false) && !alone)
     engine.fail("async_scheduling", std::string("true is not modelled with ") + together);
   const bool drafts_wait = deployment.speculation && !deployment.speculation->with_target();
-  memory.async_scheduling =
-      engine.get_bool("async_scheduling", alone && !drafts_wait && features.asynchronous &&
-                                              memory.profile.async_scheduling);
+  memory.async_scheduling = engine.get_bool(
+      "async_scheduling", alone && !drafts_wait && features.asynchronous && memory.profile.async_scheduling);
 }
 
 /// memory_report() of the deployment, the scenario named in what the engine refuses outright.

@@ -30,7 +30,7 @@ struct Deployment {
   std::optional<SpeculationPlan> speculation;
   SpreadOptions spread;              // of memory's parallelism, for step times
   double communication_overlap = 0;  // share of the communication that may run beside computation
-  MemoryOptions memory;  // every option in force; zero only where the model or the engine chooses
+  MemoryOptions memory;              // every option in force; zero only where the model or the engine chooses
   std::optional<MemoryReport> report;  // of the model without num_gpu_blocks_override; set by
                                        // read_scenario(). It may say that nothing fits
   std::string scheduler;               // name in the catalogue; only where it is read to be simulated

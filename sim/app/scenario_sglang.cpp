@@ -21,9 +21,7 @@ constexpr std::int64_t kNoChunks = -1;  // chunked_prefill_size
 constexpr std::uint64_t kOwnOutputs = std::uint64_t{0xA5} << 56U;
 
 /// Whether a key is there, without making it one that messages propose.
-bool contains(const Config& section, std::string_view key) {
-  return section.contains(key);
-}
+bool contains(const Config& section, std::string_view key) { return section.contains(key); }
 
 /// A switch that SGLang states the other way round.
 bool read_inverted(Config& engine, const char* disable, const char* enable, bool fallback) {

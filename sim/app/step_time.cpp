@@ -24,7 +24,8 @@ void read_calibration(Config& step_time, const std::string& folder, StepTime& ti
   const std::string fit = step_time.contains("fit") ? step_time.get_string("fit") : "";
   const CalibrationFile file = load_calibration(path, where);
   if (!fit.empty() && file.header.kind != "steps")
-    step_time.fail("fit", "belongs to a calibration of whole steps; " + path + " is one of " + file.header.kind);
+    step_time.fail("fit",
+                   "belongs to a calibration of whole steps; " + path + " is one of " + file.header.kind);
   if (is_bench_calibration(file)) {
     const bool embedded = file.name.starts_with("embedded:");
     time.own_kernels = OwnKernels{parse_bench_fits(file), file.header, embedded ? file.name : path, embedded};
@@ -35,8 +36,7 @@ void read_calibration(Config& step_time, const std::string& folder, StepTime& ti
     time.kernels = KernelCalibration{std::make_shared<const KernelModel>(file), file.header,
                                      embedded ? file.name : path, embedded};
   } else {
-    time.steps =
-        StepCalibration{pick_step_model(file, fit, where), file.header, path};
+    time.steps = StepCalibration{pick_step_model(file, fit, where), file.header, path};
   }
 }
 

@@ -35,8 +35,8 @@ ReplayedLog replay_sglang(const std::vector<std::string>& lines, const std::stri
     if (!replay.difference) continue;
     const auto& d = *replay.difference;
     log.difference =
-        ReplayDifference{fmt::format("line {}{}{}", d.line, d.field.empty() ? "" : ", ", d.field),
-                           d.expected, d.made, d.context};
+        ReplayDifference{fmt::format("line {}{}{}", d.line, d.field.empty() ? "" : ", ", d.field), d.expected,
+                         d.made, d.context};
     if (way == StepPath::closed_form) log.difference->where += " (closed form)";
     break;
   }
@@ -53,7 +53,7 @@ ReplayedLog replay_vllm(const std::string& path) {
   log.note = check.note;
   if (check.difference)
     log.difference = ReplayDifference{check.difference->where, check.difference->expected,
-                                        check.difference->made, check.difference->context};
+                                      check.difference->made, check.difference->context};
   return log;
 }
 

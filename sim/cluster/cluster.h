@@ -66,7 +66,7 @@ struct RunHooks {
   RequestObserver* requests = nullptr;
   StepObserver* steps = nullptr;                       // only with StepPath::step_by_step
   std::function<void(std::int64_t arrived)> progress;  // now and then
-  bool ntpot = false;  // also measure E2EL / output tokens of every request
+  bool ntpot = false;                                  // also measure E2EL / output tokens of every request
 };
 
 /// Makes the same stream of requests at every call.

@@ -15,7 +15,7 @@ namespace kvcast {
 /// stays with the engine.
 struct Track {
   RequestId id{};
-  Instant arrival;  // at the server's door: what users see counts from here
+  Instant arrival;   // at the server's door: what users see counts from here
   Instant received;  // by the engine
   Tokens input;
   Tokens output;  // made so far

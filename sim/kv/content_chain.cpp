@@ -18,7 +18,10 @@ constexpr std::uint64_t mix(std::uint64_t state, std::uint64_t segment, std::int
 }  // namespace
 
 ContentChain::ContentChain(Content&& content, std::int64_t unit)
-    : content_(std::move(content)), unit_(unit), state_(mix64(content_.salt)) {
+    : content_(std::move(content)),
+      unit_(unit),
+      // Twice, a segment once: else segment 1 of tenant 2 would be segment 2 of tenant 1.
+      state_(mix64(mix64(content_.salt))) {
   enter_run();
 }
 

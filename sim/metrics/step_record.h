@@ -26,11 +26,11 @@ struct StepRecord {
   };
   ReplicaId replica{};
   std::int64_t index = 0;  // of the replica's steps
-  Instant begin;                   // when it was planned
-  Instant device_begin;            // when it started
-  Instant device_end;              // when its output was there
+  Instant begin;           // when it was planned
+  Instant device_begin;    // when it started
+  Instant device_end;      // when its output was there
   StepShape shape;
-  FineDuration copying{};  // of device_end - device_begin: blocks moved to and from host memory, or copied
+  FineDuration copying{};   // of device_end - device_begin: blocks moved to and from host memory, or copied
   FineDuration awaiting{};  // likewise: layers' KV on its way from below the GPU's memory
   std::int64_t output_known = -1;  // the last step whose output had been processed when it was planned
   std::vector<Entry> scheduled;

@@ -209,8 +209,8 @@ BOOST_AUTO_TEST_CASE(all_reduces_take_the_fastest_way) {
   const auto timer = timer_of("llama-3.1-70b", 4);
   for (const OpCost& op : timer->breakdown(decode_shape(64, 64L * 1000))) {
     if (op.name != "all_reduce") continue;
-    // Two a layer, of 64 hidden states: two shots are the fastest, a launch of 1.8 us, three barriers of two hops
-    // of 0.6 us, and 6/4 of the bytes over 450 GB/s, of which NCCL plans with 82.4 %.
+    // Two a layer, of 64 hidden states: two shots are the fastest, a launch of 1.8 us, three barriers of two
+    // hops of 0.6 us, and 6/4 of the bytes over 450 GB/s, of which NCCL plans with 82.4 %.
     const double expected = 160 * (1.8e-6 + 6 * 0.6e-6 + 1.5 * 64 * 8192 * 2 / (450e9 * 0.824));
     BOOST_TEST(seconds(op.time) == expected, boost::test_tools::tolerance(1e-6));
     BOOST_TEST(to_string(op.bound) == "link");

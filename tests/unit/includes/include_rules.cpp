@@ -57,7 +57,7 @@ struct LibraryRule {
 const std::vector<LibraryRule>& library_rules() {
   static const std::vector<LibraryRule> rules = {
       {"yaml-cpp/", {"sim/base/yaml_tree.cpp"}},
-      {"CLI/", {"sim/app/"}},
+      {"CLI/", {"sim/app/command_parser.cpp"}},
       {"Random123/", {"sim/base/rng.cpp"}},
       {"xxhash.h", {"sim/base/hash.cpp"}},
       {"nlohmann/",
