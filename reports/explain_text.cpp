@@ -127,7 +127,7 @@ void add_metric(TextTable& out, const Explanation& explanation, const MetricTitl
     for (const ExplainedStatistic* statistic : table.statistics)
       text += fmt::format("{:>11}", milliseconds(statistic->parts[part]));
     const ExplainedStatistic& p99 = *table.statistics.back();
-    text += fmt::format("{:>8}\n", percent(share_of(p99.parts[part], p99.total_ns)));
+    text += fmt::format("{:>6.1f} %\n", 100 * share_of(p99.parts[part], p99.total_ns));
   }
   text += fmt::format("{:<17}", "sum");
   for (const ExplainedStatistic* statistic : table.statistics)
