@@ -42,8 +42,10 @@ bool is_metric(std::string_view line, std::string_view name) {
 /// The last word of a sample without a timestamp.
 double value_of(std::string_view line, const std::string& name, std::size_t number) {
   const std::size_t labels = line.rfind('}');
-  const std::string_view rest =
-      trimmed(line.substr(labels == std::string_view::npos ? line.find(' ') : labels + 1));
+  const std::size_t end = labels == std::string_view::npos ? line.find(' ') : labels + 1;
+  const std::string_view rest = end == std::string_view::npos
+                                    ? std::string_view()
+                                    : trimmed(line.substr(end));  // labels without an end
   const std::optional<double> value = parse_real(std::string(rest.substr(0, rest.find(' '))));
   if (!value || !(*value >= 0 && *value <= kCountMax))
     fail(name, number, "the counter has no value of at least 0");

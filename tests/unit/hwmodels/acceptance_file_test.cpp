@@ -49,6 +49,8 @@ BOOST_AUTO_TEST_CASE(what_is_wrong_is_said) {
   BOOST_TEST(message_of("2\n-1\n").starts_with("file:2:1: neither a counter"));
   BOOST_TEST(message_of("65\n").starts_with("file:1:1: neither a counter"));
   BOOST_TEST(message_of("vllm:spec_decode_num_drafts x\n").starts_with("file:1:1: the counter has no value"));
+  BOOST_TEST(message_of("vllm:spec_decode_num_drafts{engine=\"0\"9\n")  // labels without an end
+                 .starts_with("file:1:1: the counter has no value"));
   BOOST_TEST(message_of("vllm:spec_decode_num_drafts_total{} 4\n"
                         "vllm:spec_decode_num_accepted_tokens_per_pos_total{position=\"1\"} 3\n") ==
              "file:1:1: position 0 is missing");
