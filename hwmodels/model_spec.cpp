@@ -1,5 +1,7 @@
 #include "hwmodels/model_spec.h"
 
+#include <fmt/format.h>
+
 #include <filesystem>
 
 #include "hwmodels/model_families.h"
@@ -104,6 +106,19 @@ std::string find_model_type(const FamilyInput& input) {
   input.text.fail("model_type", "required but missing");
 }
 
+/// A token's experts are different ones.
+void check_experts(const FamilyInput& input) {
+  for (const LayerSpec& layer : input.spec->layers) {
+    if (layer.mlp.experts == 0 || layer.mlp.top_k <= layer.mlp.experts) continue;
+    const char* key = "num_experts_per_tok";
+    for (const char* other : {"num_experts_per_token", "top_k_experts"}) {
+      if (input.text.has(other)) key = other;
+    }
+    input.text.fail(key, fmt::format("{} experts for each token, but a layer has {}", layer.mlp.top_k,
+                                     layer.mlp.experts));
+  }
+}
+
 std::string_view base_name(std::string_view path) {
   const std::size_t slash = path.find_last_of('/');
   return slash == std::string_view::npos ? path : path.substr(slash + 1);
@@ -175,6 +190,7 @@ ModelSpec parse_model(std::string_view json, const std::string& name, const Mode
   spec.tied_embeddings = input.text.boolean_or("tie_word_embeddings",
                                                input.root.boolean_or("tie_word_embeddings", tied_by_class));
   family.read(input);
+  check_experts(input);
   read_sharing(input);
   read_vision(input);
   return spec;

@@ -90,6 +90,19 @@ BOOST_AUTO_TEST_CASE(bad_files_are_refused_with_their_place) {
              "m.json: torch_dtype: unknown dtype \"int3\" (known: bfloat16, float16, float32)");
 }
 
+BOOST_AUTO_TEST_CASE(a_token_has_no_more_experts_than_the_layer) {
+  const auto message = [](const char* experts) {
+    return message_of(
+        R"({"model_type": "qwen3_moe", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,)"
+        R"( "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 128, "num_experts": 4,)"
+        R"( "moe_intermediate_size": 16,)"
+        R"( "max_position_embeddings": 256, "num_experts_per_tok": )" +
+        std::string(experts) + "}");
+  };
+  BOOST_TEST(message("4") == "no error");
+  BOOST_TEST(message("5").ends_with("num_experts_per_tok: 5 experts for each token, but a layer has 4"));
+}
+
 BOOST_AUTO_TEST_CASE(a_missing_model_names_the_nearest) {
   try {
     static_cast<void>(load_model("llama-3.1-8", {}, "s.yaml:1:8"));
