@@ -36,7 +36,7 @@ fuzz_smoke() {
     name=$(basename "$name" .cpp)
     mkdir -p "$build/corpus-$name"
     kvcast_say "Fuzzing $name for $seconds s"
-    options=(-max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -artifact_prefix="$build/finding-$name-")
+    options=(-seed=1 -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -artifact_prefix="$build/finding-$name-")
     [[ ! -f "$kvcast_root/tests/fuzz/$name.dict" ]] || options+=(-dict="$kvcast_root/tests/fuzz/$name.dict")
     if ! "$build/fuzz_$name" "${options[@]}" "$build/corpus-$name" "$kvcast_root/tests/fuzz/corpus/$name" \
       >"$build/fuzz-$name.log" 2>&1 </dev/null; then
