@@ -2,26 +2,14 @@
 
 #include <queue>
 
+#include "sim/plan/traffic.h"
+
 namespace kvcast::test {
 namespace {
 
-Request copy(const Request& from) {
-  Request request;
-  request.id = from.id;
-  request.arrival = from.arrival;
-  request.input = from.input;
-  request.output = from.output;
-  request.output_limit = from.output_limit;
-  request.output_predicted = from.output_predicted;
-  request.priority = from.priority;
-  request.tenant = from.tenant;
-  if (from.details != nullptr) request.details = std::make_unique<RequestDetails>(*from.details);
-  return request;
-}
-
 std::vector<Request> copy(const std::vector<Request>& from) {
   std::vector<Request> requests;
-  for (const Request& request : from) requests.push_back(copy(request));
+  for (const Request& request : from) requests.push_back(copy_of(request));
   return requests;
 }
 
