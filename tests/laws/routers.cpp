@@ -121,9 +121,9 @@ struct Case {
   std::int64_t count;
 };
 
-/// KVCAST_LAW_RUNS=n makes n times as many requests, and the standard errors as much smaller as its root.
+/// KVCAST_LAW_LENGTH=n makes n times as many requests, and the standard errors as much smaller as its root.
 std::vector<Case> cases(std::int64_t count) {
-  count *= test::law_runs(1);
+  count *= test::law_length();
   return {{0.5, count}, {0.8, count}, {0.95, 2 * count}};
 }
 

@@ -349,6 +349,11 @@ int law_runs(int otherwise) {
   return text != nullptr ? std::atoi(text) : otherwise;
 }
 
+int law_length() {
+  const char* text = std::getenv("KVCAST_LAW_LENGTH");
+  return text != nullptr ? std::atoi(text) : 1;
+}
+
 std::uint64_t law_seed() {
   const char* text = std::getenv("KVCAST_LAW_SEED");
   return text != nullptr ? std::strtoull(text, nullptr, 10) : 1;

@@ -71,6 +71,8 @@ class Watcher final : public RequestObserver, public StepObserver {
 
 /// How many random runs a law makes: $KVCAST_LAW_RUNS, or the given default.
 [[nodiscard]] int law_runs(int otherwise);
+/// How many times as long the laws are that judge a mean over one long run: $KVCAST_LAW_LENGTH, or 1.
+[[nodiscard]] int law_length();
 /// The first seed: $KVCAST_LAW_SEED, or 1.
 [[nodiscard]] std::uint64_t law_seed();
 
