@@ -128,6 +128,18 @@ std::string cost(const Forecast& forecast) {
   return html_section("cost", "Cost", escaped("GPUs only. Price: " + price.source + "."), table.take());
 }
 
+std::string requests_of(const Metrics& metrics) {
+  std::string reasons =
+      fmt::format("{} too long, {} never fit, {} unfinished", grouped(metrics.rejected_too_long),
+                  grouped(metrics.rejected_never_fits), grouped(metrics.unfinished));
+  if (metrics.rejected_rate_limit + metrics.rejected_overload > 0) {
+    reasons += fmt::format(", {} over a rate limit, {} overload", grouped(metrics.rejected_rate_limit),
+                           grouped(metrics.rejected_overload));
+  }
+  return fmt::format("{} completed, {} failed ({})", grouped(metrics.completed), grouped(metrics.failed),
+                     reasons);
+}
+
 std::string setup(const Forecast& forecast) {
   const Metrics& metrics = forecast.metrics;
   const std::vector<NamedText> pairs = {
@@ -137,10 +149,7 @@ std::string setup(const Forecast& forecast) {
       {"Engine", forecast.engine},
       {"Workload", forecast.workload},
       {"Step times", forecast.timer},
-      {"Requests",
-       fmt::format("{} completed, {} failed ({} too long, {} never fit, {} unfinished)",
-                   grouped(metrics.completed), grouped(metrics.failed), grouped(metrics.rejected_too_long),
-                   grouped(metrics.rejected_never_fits), grouped(metrics.unfinished))},
+      {"Requests", requests_of(metrics)},
       {"Tokens", fmt::format("{} in, {} out", grouped(metrics.total_input_tokens),
                              grouped(metrics.total_output_tokens))},
       {"Duration", latency(1000 * metrics.duration_s) + ", last token - first arrival (simulated)"}};

@@ -285,6 +285,10 @@ std::string to_json(const Forecast& forecast) {
       metrics.scrapes > 0 ? Json(metrics.max_concurrent_requests) : Json(nullptr);
   json["rejected_too_long"] = metrics.rejected_too_long;
   json["rejected_never_fits"] = metrics.rejected_never_fits;
+  if (forecast.facts.admission) {
+    json["rejected_rate_limit"] = metrics.rejected_rate_limit;
+    json["rejected_overload"] = metrics.rejected_overload;
+  }
   json["unfinished"] = metrics.unfinished;
   json["stuck_request"] = metrics.stuck ? Json(metrics.stuck_request) : Json(nullptr);
   json["kv"] = kv_of(forecast);

@@ -21,6 +21,10 @@ const char* name_of(Outcome outcome) {
       return "rejected_too_long";
     case Outcome::rejected_never_fits:
       return "rejected_never_fits";
+    case Outcome::rejected_rate_limit:
+      return "rejected_rate_limit";
+    case Outcome::rejected_overload:
+      return "rejected_overload";
     case Outcome::unfinished:
       return "unfinished";
   }
@@ -81,9 +85,8 @@ std::int64_t output_of(const RequestRow& row) { return std::max(row.output_asked
 
 /// A request waits in a queue from its arrival on, unless it was refused at the door.
 Instant queued_at(const RequestRow& row) {
-  const bool refused =
-      row.outcome == Outcome::rejected_too_long || row.outcome == Outcome::rejected_never_fits;
-  return refused ? kNever : row.arrival;
+  const bool was_inside = row.outcome == Outcome::completed || row.outcome == Outcome::unfinished;
+  return was_inside ? row.arrival : kNever;
 }
 
 constexpr const char* kCsvHeader =

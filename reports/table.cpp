@@ -28,6 +28,9 @@ void add_throughput(TextTable& table, const Metrics& metrics) {
   if (metrics.failed > 0) {
     failed = fmt::format("{} too long, {} never fit, {} unfinished", metrics.rejected_too_long,
                          metrics.rejected_never_fits, metrics.unfinished);
+    if (metrics.rejected_rate_limit + metrics.rejected_overload > 0)
+      failed += fmt::format(", {} over a rate limit, {} overload", metrics.rejected_rate_limit,
+                            metrics.rejected_overload);
   }
   table.line("Failed requests:", plain(metrics.failed), failed);
   table.line("Benchmark duration (s):", two(metrics.duration_s), "last token - first arrival, simulated");

@@ -27,6 +27,10 @@ std::string failures(const Metrics& metrics) {
   if (metrics.rejected_never_fits > 0) {
     reasons.push_back(grouped(metrics.rejected_never_fits) + " larger than the KV pool");
   }
+  if (metrics.rejected_rate_limit > 0)
+    reasons.push_back(grouped(metrics.rejected_rate_limit) + " over a rate limit");
+  if (metrics.rejected_overload > 0)
+    reasons.push_back(grouped(metrics.rejected_overload) + " refused under overload");
   if (metrics.unfinished > 0) reasons.push_back(grouped(metrics.unfinished) + " unfinished at the cut-off");
   return fmt::format(" {} of {} requests failed: {}.", grouped(metrics.failed),
                      grouped(metrics.completed + metrics.failed), join(reasons));

@@ -217,6 +217,7 @@ void fill_texts(const Scenario& scenario, const PoolSize& pool, Forecast& frame)
   frame.cluster =
       fmt::format("{} replica{}, {}, router {}", grouped(scenario.replicas),
                   scenario.replicas == 1 ? "" : "s", describe_parallelism(deployment), scenario.router);
+  if (scenario.admission) frame.cluster += ", admission: " + describe(*scenario.admission);
   frame.workload = scenario.workload.description;
   frame.seed = scenario.seed;
   frame.version = KVCAST_VERSION;
@@ -303,6 +304,8 @@ Experiment compose(Scenario scenario) {
   if (cluster.engine.ranks > 1) cluster.engine.make = make_data_parallel(cluster.engine.ranks);
   cluster.replicas = scenario.replicas;
   cluster.router = std::move(scenario.make_router);
+  cluster.admission = std::move(scenario.admission);
+  frame.facts.admission = cluster.admission != nullptr;
   cluster.seed = scenario.seed;
   cluster.sim_time_max = scenario.sim_time_max;
   cluster.slo = frame.facts.slo;

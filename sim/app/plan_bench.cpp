@@ -336,7 +336,8 @@ Score PlanBench::score(const Forecast& forecast) const {
   const Metrics& metrics = forecast.metrics;
   Score score;
   // Refused for their length alone: every design refuses the same requests, and more GPUs do not change it.
-  const bool left_behind = metrics.unfinished > 0 || metrics.rejected_never_fits > 0 || metrics.stuck;
+  const bool left_behind = metrics.unfinished > 0 || metrics.rejected_never_fits > 0 ||
+                           metrics.rejected_rate_limit > 0 || metrics.rejected_overload > 0 || metrics.stuck;
   score.met = slo_met(forecast) && !left_behind;
   score.goodput = metrics.request_goodput;
   const auto arrived = static_cast<double>(std::max<std::int64_t>(metrics.completed + metrics.failed, 1));

@@ -6,6 +6,9 @@
 #include <filesystem>
 #include <limits>
 
+#include <fmt/format.h>
+
+#include "hwmodels/affine_timer.h"
 #include "sim/app/block_rules.h"
 #include "sim/app/scenario_forks.h"
 #include "sim/app/scenario_parallel.h"
@@ -403,11 +406,32 @@ FrontendDelays read_frontend(Config& root, const Deployment& deployment) {
   return delays;
 }
 
+/// A router that is told what engines hold asks each for its one cache of named blocks.
+void check_exact_index(const Config& cluster, const Scenario& scenario) {
+  const auto idle = make_affine_timer({});
+  RouterSetup probe;
+  probe.pool = {Blocks{1}, Tokens{1}};
+  probe.timer = idle.get();
+  if (!scenario.make_router(probe)->needs().held_prefix) return;
+  const MemoryOptions& memory = scenario.deployment.memory;
+  const char* lacking = scenario.sglang ? "SGLang's radix cache publishes no events in this version of kvcast"
+                        : memory.data_parallel_size > 1
+                            ? "data-parallel ranks have a cache each, and the engine picks among them"
+                        : !memory.enable_prefix_caching.value_or(false)
+                            ? "the engines cache no prefixes (engine.enable_prefix_caching is false)"
+                            : nullptr;
+  if (lacking != nullptr)
+    cluster.fail("prefix_index",
+                 fmt::format("exact knows what engines hold, and {}; use approximate", lacking));
+}
+
 void read_cluster(Config& root, Scenario& scenario) {
   Config cluster = root.child("cluster");
   scenario.replicas = cluster.get_int("replicas", {1, 1 << 16}, 1);
   scenario.router = cluster.get_string("router", "round-robin");
   scenario.make_router = router_catalog().find(scenario.router, cluster.where("router")).make(cluster);
+  check_exact_index(cluster, scenario);
+  scenario.admission = read_admission(cluster);
   refuse_key(cluster, "disaggregation", "prefill and decode on separate replicas");
   if (cluster.has("price_per_gpu_hour"))
     scenario.price_per_gpu_hour = cluster.get_real("price_per_gpu_hour", {0, 1e6});

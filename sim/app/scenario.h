@@ -57,6 +57,7 @@ struct Scenario {
   std::optional<SglangSettings> sglang;   // of scheduler sglang alone; engine.make runs it
   std::vector<std::string> assumptions;   // what the simulated engine simplifies
   RouterMaker make_router;
+  std::shared_ptr<const AdmissionSpec> admission;
   std::int64_t replicas = 1;
   std::optional<double> price_per_gpu_hour;
 

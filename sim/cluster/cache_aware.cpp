@@ -19,11 +19,11 @@ struct Thresholds {
 class CacheAware final : public Router {
  public:
   CacheAware(const RouterSetup& setup, const Thresholds& thresholds)
-      : index_(setup.replicas, setup.pool), thresholds_(thresholds) {}
+      : index_(setup, PrefixKnowledge::approximate), thresholds_(thresholds) {}
 
   [[nodiscard]] std::optional<ReplicaId> pick(const Request& request,
                                               std::span<const ReplicaLoad> loads) override {
-    index_.look_up(request);
+    index_.look_up(request, loads);
     const std::size_t picked = choose(request, loads);
     index_.insert(picked);
     return static_cast<ReplicaId>(picked);

@@ -42,6 +42,7 @@ class Cluster {
         events_(static_cast<std::size_t>(setup.replicas)),
         loads_(static_cast<std::size_t>(setup.replicas)),
         door_(ReplicaId{0}, setup, hooks, Blocks{0}) {
+    if (setup.admission) admission_.emplace(*setup.admission);
     if (setup.sim_time_max) cutoff_ = FineInstant{kStart + *setup.sim_time_max};
     replicas_.resize(loads_.size());
     for (std::size_t i = share.first; i < replicas_.size(); i += share.stride) {
@@ -110,6 +111,9 @@ class Cluster {
   void arrive() {
     Request request = source_.take();
     if (hooks_.progress && (++arrived_ & 0xFFF) == 0) hooks_.progress(arrived_);
+    read_metrics(request.arrival);
+    if (admission_ && !admits(request)) return;
+    ++inside_;
     const std::optional<ReplicaId> picked =
         held_.empty() ? pick(request, request.arrival) : std::optional<ReplicaId>{};
     if (picked) {
@@ -124,6 +128,7 @@ class Cluster {
   void retry() {
     const Instant now = *retry_at_;
     retry_at_.reset();
+    read_metrics(now);
     while (!held_.empty()) {
       const std::optional<ReplicaId> picked = pick(held_.front(), now);
       if (!picked) return;
@@ -143,10 +148,27 @@ class Cluster {
     });
   }
 
+  /// What engines report, where the router or the admission reads it.
+  void read_metrics(Instant now) {
+    if (setup_.scrape_interval == Duration{}) return;
+    for (std::size_t i = 0; i < replicas_.size(); ++i)
+      loads_[i].scraped = replicas_[i]->metrics_before(FineInstant{now});
+  }
+
+  /// Who is refused hears of it at once.
+  [[nodiscard]] bool admits(const Request& request) {
+    const std::optional<Outcome> refused = admission_->refuses(request, inside_, loads_);
+    if (!refused) return true;
+    door_.arrived(request);
+    door_.refused(request, *refused);
+    source_.finished(request.id, request.arrival + setup_.delay_after + Duration{1});
+    return false;
+  }
+
   [[nodiscard]] std::optional<ReplicaId> pick(const Request& request, Instant now) {
-    if (needs_.scrape_interval > Duration{}) {
+    if (needs_.held_prefix) {
       for (std::size_t i = 0; i < replicas_.size(); ++i)
-        loads_[i].scraped = replicas_[i]->metrics_before(FineInstant{now});
+        loads_[i].held_prefix = replicas_[i]->held_prefix(request, FineInstant{now});
     }
     const std::optional<ReplicaId> picked = router_->pick(request, loads_);
     KVCAST_CHECK(!picked || to_index(*picked) < replicas_.size());
@@ -159,6 +181,7 @@ class Cluster {
     const RequestId id = request.id;
     const Tokens input = request.input;
     if (!replicas_[i]->enqueue(std::move(request))) {
+      --inside_;
       source_.finished(id, at + setup_.delay_after + Duration{1});
       return;
     }
@@ -177,6 +200,7 @@ class Cluster {
 
   /// A request ends on replica i.
   void leave(std::size_t i, RequestId id) {
+    --inside_;
     --loads_[i].requests;
     if (!needs_.prompt_tokens) return;
     const auto prompt = prompts_.find(id);
@@ -213,6 +237,8 @@ class Cluster {
   std::deque<Request> held_;                       // at the router
   std::optional<Instant> retry_at_;                // when to ask for them again
   Recorder door_;
+  std::optional<Admission> admission_;
+  std::int64_t inside_ = 0;             // requests that were let in and have not ended
   std::vector<std::size_t> pending_;    // replicas that may start a step
   std::vector<FineInstant> wake_time_;  // of each
   FineInstant pending_time_;            // the latest of these
@@ -235,13 +261,15 @@ RunRecord run(const ClusterSetup& given, const SourceMaker& source, const StepTi
   const RouterNeeds needs = given.router(router_setup(given, timer))->needs();
   ClusterSetup setup = given;
   setup.scrape_interval = needs.scrape_interval;
+  if (setup.admission && setup.admission->shedding) setup.scrape_interval = setup.admission->scrape_interval;
   if (setup.engine.tiers) setup.shared_tiers = std::make_shared<SharedTiers>(*setup.engine.tiers);
   const auto replicas = static_cast<std::size_t>(setup.replicas);
   std::vector<std::unique_ptr<RequestSource>> sources;
   sources.push_back(source());
   const bool watched = hooks.requests != nullptr || hooks.steps != nullptr;
   const bool shares_store = setup.engine.tiers && shares_a_store(*setup.engine.tiers);
-  const bool apart = !watched && !sources.front()->has_feedback() && !needs.any() && !shares_store;
+  const bool apart =
+      !watched && !sources.front()->has_feedback() && !needs.any() && !shares_store && !setup.admission;
   const std::size_t shares = apart ? std::clamp<std::size_t>(threads, 1, replicas) : 1;
   while (sources.size() < shares) sources.push_back(source());
 

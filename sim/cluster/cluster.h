@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+#include "sim/cluster/admission.h"
 #include "sim/cluster/engine.h"
 #include "sim/cluster/router.h"
 #include "sim/kv/block_allocator.h"
@@ -55,8 +56,9 @@ struct ClusterSetup {
   std::uint64_t seed = 1;
   std::optional<Duration> sim_time_max;  // cut-off: what is not done by then is unfinished
   SloLimits slo;
-  Duration delay_after{};                     // from a token's step to the client
-  std::shared_ptr<SharedTiers> shared_tiers;  // of this run (set by run())
+  Duration delay_after{};                          // from a token's step to the client
+  std::shared_ptr<SharedTiers> shared_tiers;       // of this run (set by run())
+  std::shared_ptr<const AdmissionSpec> admission;  // before the router; null: everything enters
   Duration
       scrape_interval{};  // at which the router reads the engines' metrics; 0: it does not (set by run())
 };

@@ -40,6 +40,11 @@ class Engine {
   [[nodiscard]] virtual RunRecord& record() = 0;
   /// What the last scrape before `now` on the grid of ClusterSetup::scrape_interval saw.
   [[nodiscard]] virtual const TimelinePoint& metrics_before(FineInstant now) = 0;
+  /// Tokens of the request's front whose KV the engine has at `now`, as an admission at that moment would
+  /// find them. Only of engines that find prefixes and have one cache.
+  [[nodiscard]] virtual Tokens held_prefix(const Request& /*request*/, FineInstant /*now*/) {
+    return Tokens{0};
+  }
 };
 
 using EngineMaker =

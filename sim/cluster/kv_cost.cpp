@@ -9,11 +9,12 @@ namespace {
 
 class KvCost final : public Router {
  public:
-  KvCost(const RouterSetup& setup, double weight) : index_(setup.replicas, setup.pool), weight_(weight) {}
+  KvCost(const RouterSetup& setup, double weight, PrefixKnowledge knowledge)
+      : index_(setup, knowledge), weight_(weight) {}
 
   [[nodiscard]] std::optional<ReplicaId> pick(const Request& request,
                                               std::span<const ReplicaLoad> loads) override {
-    index_.look_up(request);
+    index_.look_up(request, loads);
     std::size_t best = 0;
     for (std::size_t i = 1; i < loads.size(); ++i) {
       const double cost = cost_of(request, loads[i], i);
@@ -23,7 +24,9 @@ class KvCost final : public Router {
     index_.insert(best);
     return static_cast<ReplicaId>(best);
   }
-  [[nodiscard]] RouterNeeds needs() const override { return {.requests = true, .prompt_tokens = true}; }
+  [[nodiscard]] RouterNeeds needs() const override {
+    return {.requests = true, .prompt_tokens = true, .held_prefix = index_.needs_held_prefix()};
+  }
 
  private:
   /// In tokens.
@@ -41,7 +44,10 @@ class KvCost final : public Router {
 RouterMaker make_kv_cost(Config& cluster) {
   Config own = cluster.child("kv_cost");
   const double weight = own.get_real("overlap_score_weight", {0, 1e6}, 1);
-  return [weight](const RouterSetup& setup) { return std::make_unique<KvCost>(setup, weight); };
+  const PrefixKnowledge knowledge = read_prefix_knowledge(cluster);
+  return [weight, knowledge](const RouterSetup& setup) {
+    return std::make_unique<KvCost>(setup, weight, knowledge);
+  };
 }
 
 }  // namespace kvcast

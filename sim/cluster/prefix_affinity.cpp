@@ -7,16 +7,18 @@ namespace {
 
 class PrefixAffinity final : public Router {
  public:
-  explicit PrefixAffinity(const RouterSetup& setup) : index_(setup.replicas, setup.pool) {}
+  PrefixAffinity(const RouterSetup& setup, PrefixKnowledge knowledge) : index_(setup, knowledge) {}
 
   [[nodiscard]] std::optional<ReplicaId> pick(const Request& request,
                                               std::span<const ReplicaLoad> loads) override {
-    index_.look_up(request);
+    index_.look_up(request, loads);
     const std::size_t picked = longest_match(index_, loads);
     index_.insert(picked);
     return static_cast<ReplicaId>(picked);
   }
-  [[nodiscard]] RouterNeeds needs() const override { return {.requests = true}; }
+  [[nodiscard]] RouterNeeds needs() const override {
+    return {.requests = true, .held_prefix = index_.needs_held_prefix()};
+  }
 
  private:
   PrefixIndex index_;
@@ -24,8 +26,9 @@ class PrefixAffinity final : public Router {
 
 }  // namespace
 
-RouterMaker make_prefix_affinity(Config& /*cluster*/) {
-  return [](const RouterSetup& setup) { return std::make_unique<PrefixAffinity>(setup); };
+RouterMaker make_prefix_affinity(Config& cluster) {
+  const PrefixKnowledge knowledge = read_prefix_knowledge(cluster);
+  return [knowledge](const RouterSetup& setup) { return std::make_unique<PrefixAffinity>(setup, knowledge); };
 }
 
 }  // namespace kvcast

@@ -1,17 +1,29 @@
 #include "sim/cluster/prefix_index.h"
 
+#include "sim/base/config.h"
 #include "sim/cluster/prompt_content.h"
 #include "sim/kv/content_chain.h"
 
 namespace kvcast {
 
-PrefixIndex::PrefixIndex(std::size_t replicas, const PoolSize& pool)
-    : block_size_(pool.block_size.value),
-      blocks_max_(static_cast<std::size_t>(pool.blocks.value)),
-      parts_(replicas),
-      matched_(replicas) {}
+PrefixKnowledge read_prefix_knowledge(Config& cluster) {
+  return cluster.get_choice("prefix_index", {"approximate", "exact"}, "approximate") == "exact"
+             ? PrefixKnowledge::exact
+             : PrefixKnowledge::approximate;
+}
 
-void PrefixIndex::look_up(const Request& request) {
+PrefixIndex::PrefixIndex(const RouterSetup& setup, PrefixKnowledge knowledge)
+    : knowledge_(knowledge),
+      block_size_(setup.pool.block_size.value),
+      blocks_max_(static_cast<std::size_t>(setup.pool.blocks.value)),
+      parts_(setup.replicas),
+      matched_(setup.replicas) {}
+
+void PrefixIndex::look_up(const Request& request, std::span<const ReplicaLoad> loads) {
+  if (knowledge_ == PrefixKnowledge::exact) {
+    for (std::size_t i = 0; i < loads.size(); ++i) matched_[i] = loads[i].held_prefix.value;
+    return;
+  }
   hashes_.clear();
   matched_.assign(parts_.size(), 0);
   Content content = content_of(request);
@@ -22,7 +34,7 @@ void PrefixIndex::look_up(const Request& request) {
   for (std::size_t i = 0; i < parts_.size(); ++i) {
     std::size_t n = 0;
     while (n < blocks && parts_[i].place.contains(hashes_[n])) ++n;
-    matched_[i] = static_cast<std::int64_t>(n);
+    matched_[i] = static_cast<std::int64_t>(n) * block_size_;
   }
 }
 

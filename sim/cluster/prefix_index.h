@@ -1,5 +1,4 @@
-/// What a router remembers of prompts: which prefixes it sent where. An approximation of the engines' caches,
-/// as routers keep it that are not told of what engines evict.
+/// What a router knows of the prefixes that replicas hold: what it sent where, or what their caches tell it.
 #pragma once
 
 #include <cstdint>
@@ -11,22 +10,31 @@
 
 namespace kvcast {
 
-/// Contract: counts whole blocks of a prompt's front. Each replica's part holds as many blocks as its KV pool
-/// and forgets the least recently sent ones, of one prompt the last blocks first.
+/// approximate: a router that is not told of evictions remembers what it sent where, in blocks of a prompt's
+/// front. Each replica's part holds as many blocks as its KV pool and forgets the least recently sent ones,
+/// of one prompt the last blocks first. exact: engines publish what they store and evict (vLLM's KV events,
+/// as Dynamo and llm-d read them), and the router has read all of it.
+enum class PrefixKnowledge { approximate, exact };
+
+/// Reads prefix_index: approximate (default) or exact.
+[[nodiscard]] PrefixKnowledge read_prefix_knowledge(Config& cluster);
+
 class PrefixIndex {
  public:
-  PrefixIndex(std::size_t replicas, const PoolSize& pool);
+  PrefixIndex(const RouterSetup& setup, PrefixKnowledge knowledge);
 
-  /// Looks a request up: its blocks that are held at each replica, which matched() tells until the next call.
-  void look_up(const Request& request);
+  /// Looks a request up: what of its front is held at each replica, which matched() tells until the next
+  /// call.
+  void look_up(const Request& request, std::span<const ReplicaLoad> loads);
   /// Tokens of the request's front that replica i holds.
-  [[nodiscard]] std::int64_t matched(std::size_t i) const { return matched_[i] * block_size_; }
+  [[nodiscard]] std::int64_t matched(std::size_t i) const { return matched_[i]; }
   /// The request that was looked up goes to replica i.
   void insert(std::size_t i);
 
-  [[nodiscard]] std::int64_t block_size() const { return block_size_; }
   /// Blocks that are remembered of replica i.
   [[nodiscard]] std::size_t held(std::size_t i) const { return parts_[i].order.size(); }
+  /// What a router that asks this index needs besides.
+  [[nodiscard]] bool needs_held_prefix() const { return knowledge_ == PrefixKnowledge::exact; }
 
  private:
   struct Part {
@@ -34,11 +42,12 @@ class PrefixIndex {
     std::unordered_map<std::uint64_t, std::list<std::uint64_t>::iterator> place;
   };
 
+  PrefixKnowledge knowledge_;
   std::int64_t block_size_;
   std::size_t blocks_max_;
   std::vector<Part> parts_;
   std::vector<std::uint64_t> hashes_;  // of the request that was looked up
-  std::vector<std::int64_t> matched_;
+  std::vector<std::int64_t> matched_;  // in tokens
 };
 
 /// The replica that holds most of the request that was looked up; of equals the one with fewer requests.

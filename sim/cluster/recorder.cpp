@@ -16,6 +16,23 @@ constexpr Int128 series(std::int64_t first, std::int64_t growth, std::int64_t n)
   return static_cast<Int128>(first) * n + triangle(n) * growth;
 }
 
+std::int64_t& refused_count(RunRecord& record, Outcome outcome) {
+  switch (outcome) {
+    case Outcome::rejected_too_long:
+      return record.rejected_too_long;
+    case Outcome::rejected_never_fits:
+      return record.rejected_never_fits;
+    case Outcome::rejected_rate_limit:
+      return record.rejected_rate_limit;
+    case Outcome::rejected_overload:
+      return record.rejected_overload;
+    case Outcome::completed:
+    case Outcome::unfinished:
+      break;
+  }
+  KVCAST_CHECK(false);
+}
+
 }  // namespace
 
 Int128 StepRun::elapsed(std::int64_t n) const { return series(first.time.count(), growth.time.count(), n); }
@@ -69,7 +86,7 @@ void Recorder::arrived(const Request& request) {
 }
 
 void Recorder::refused(const Request& request, Outcome outcome) {
-  ++(outcome == Outcome::rejected_too_long ? record_.rejected_too_long : record_.rejected_never_fits);
+  ++refused_count(record_, outcome);
   if (hooks_.requests == nullptr) return;
   RequestRow row;
   row.id = request.id;

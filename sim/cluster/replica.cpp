@@ -385,6 +385,17 @@ const TimelinePoint& Replica::metrics_before(FineInstant now) {
   return recorder_.last_scrape();
 }
 
+/// Blocks taken by steps that have been planned by now may have evicted others.
+Tokens Replica::held_prefix(const Request& request, FineInstant now) {
+  scrape(now);
+  if (busy()) batch_.take_blocks(further_steps_planned(now));
+  BlockTable probe;
+  allocator_->open(probe, content_of(request));
+  const Tokens held = allocator_->lookup(probe, request.input);
+  allocator_->close(probe);
+  return held;
+}
+
 /// A scrape between two step boundaries sees the step in flight: what it scheduled is running, what it took
 /// is used.
 void Replica::scrape(FineInstant until) {

@@ -36,6 +36,7 @@ class Replica final : public Engine {
   [[nodiscard]] const std::vector<RequestId>& finished() const override { return finished_; }
   void stop(std::optional<FineInstant> cutoff) override;
   [[nodiscard]] const TimelinePoint& metrics_before(FineInstant now) override;
+  [[nodiscard]] Tokens held_prefix(const Request& request, FineInstant now) override;
   [[nodiscard]] RunRecord& record() override { return recorder_.record(); }
   /// What the step that plan() just started takes, where the timer could not know: other engines step with
   /// this one. \param group_tokens of all of them

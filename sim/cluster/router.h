@@ -23,6 +23,7 @@ struct ReplicaLoad {
   std::int64_t prompt_tokens = 0;  // of these requests
   TimelinePoint scraped;           // the engine's metrics at its last scrape
   std::int64_t blocks = 0;         // of its KV pool
+  Tokens held_prefix;              // of the request that is routed, in the engine's cache at this moment
 
   [[nodiscard]] double kv_usage() const {
     return blocks == 0 ? 0 : static_cast<double>(scraped.blocks_used) / static_cast<double>(blocks);
@@ -35,8 +36,11 @@ struct RouterNeeds {
   bool requests = false;
   bool prompt_tokens = false;
   Duration scrape_interval{};  // how old `scraped` may be; 0: not read
+  bool held_prefix = false;
 
-  [[nodiscard]] bool any() const { return requests || prompt_tokens || scrape_interval > Duration{}; }
+  [[nodiscard]] bool any() const {
+    return requests || prompt_tokens || scrape_interval > Duration{} || held_prefix;
+  }
 };
 
 /// Contract: pick() is called for a request at its arrival, in order of arrival. Nothing: the request waits

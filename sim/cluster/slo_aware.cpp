@@ -11,15 +11,15 @@ namespace {
 
 class SloAware final : public Router {
  public:
-  explicit SloAware(const RouterSetup& setup)
-      : index_(setup.replicas, setup.pool),
+  SloAware(const RouterSetup& setup, PrefixKnowledge knowledge)
+      : index_(setup, knowledge),
         timer_(*setup.timer),
         limit_(setup.ttft_slo),
         busy_until_(setup.replicas, FineInstant{kStart}) {}
 
   [[nodiscard]] std::optional<ReplicaId> pick(const Request& request,
                                               std::span<const ReplicaLoad> loads) override {
-    index_.look_up(request);
+    index_.look_up(request, loads);
     const FineInstant now{request.arrival};
     std::size_t best = 0;
     FineInstant best_at = first_token(request, 0, now);
@@ -34,7 +34,9 @@ class SloAware final : public Router {
     index_.insert(best);
     return static_cast<ReplicaId>(best);
   }
-  [[nodiscard]] RouterNeeds needs() const override { return {.requests = true}; }
+  [[nodiscard]] RouterNeeds needs() const override {
+    return {.requests = true, .held_prefix = index_.needs_held_prefix()};
+  }
 
  private:
   [[nodiscard]] FineInstant first_token(const Request& request, std::size_t i, FineInstant now) const {
@@ -67,8 +69,9 @@ class SloAware final : public Router {
 
 }  // namespace
 
-RouterMaker make_slo_aware(Config& /*cluster*/) {
-  return [](const RouterSetup& setup) { return std::make_unique<SloAware>(setup); };
+RouterMaker make_slo_aware(Config& cluster) {
+  const PrefixKnowledge knowledge = read_prefix_knowledge(cluster);
+  return [knowledge](const RouterSetup& setup) { return std::make_unique<SloAware>(setup, knowledge); };
 }
 
 }  // namespace kvcast

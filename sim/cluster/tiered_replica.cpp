@@ -79,6 +79,9 @@ class TieredReplica final : public Engine {
   [[nodiscard]] const TimelinePoint& metrics_before(FineInstant now) override {
     return replica_.metrics_before(now);
   }
+  [[nodiscard]] Tokens held_prefix(const Request& request, FineInstant now) override {
+    return replica_.held_prefix(request, now);
+  }
 
  private:
   /// The engine's next event or that of a load, whichever comes first.

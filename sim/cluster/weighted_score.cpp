@@ -17,12 +17,13 @@ struct Weights {
 
 class WeightedScore final : public Router {
  public:
-  WeightedScore(const RouterSetup& setup, const Weights& weights, Duration scrape_interval)
-      : index_(setup.replicas, setup.pool), weights_(weights), scrape_interval_(scrape_interval) {}
+  WeightedScore(const RouterSetup& setup, const Weights& weights, Duration scrape_interval,
+                PrefixKnowledge knowledge)
+      : index_(setup, knowledge), weights_(weights), scrape_interval_(scrape_interval) {}
 
   [[nodiscard]] std::optional<ReplicaId> pick(const Request& request,
                                               std::span<const ReplicaLoad> loads) override {
-    index_.look_up(request);
+    index_.look_up(request, loads);
     const auto [least, most] = std::minmax_element(
         loads.begin(), loads.end(),
         [](const ReplicaLoad& a, const ReplicaLoad& b) { return a.scraped.waiting < b.scraped.waiting; });
@@ -45,7 +46,7 @@ class WeightedScore final : public Router {
     return static_cast<ReplicaId>(best);
   }
   [[nodiscard]] RouterNeeds needs() const override {
-    return {.requests = true, .scrape_interval = scrape_interval_};
+    return {.requests = true, .scrape_interval = scrape_interval_, .held_prefix = index_.needs_held_prefix()};
   }
 
  private:
@@ -62,8 +63,9 @@ RouterMaker make_weighted_score(Config& cluster) {
                         .queue = own.get_real("queue", {0, 1e6}, 2),
                         .kv_cache = own.get_real("kv_cache", {0, 1e6}, 2)};
   const Duration interval = read_scrape_interval(cluster);
-  return [weights, interval](const RouterSetup& setup) {
-    return std::make_unique<WeightedScore>(setup, weights, interval);
+  const PrefixKnowledge knowledge = read_prefix_knowledge(cluster);
+  return [weights, interval, knowledge](const RouterSetup& setup) {
+    return std::make_unique<WeightedScore>(setup, weights, interval, knowledge);
   };
 }
 

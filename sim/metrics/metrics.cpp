@@ -104,7 +104,10 @@ Metrics reduce(const RunRecord& record, const DeploymentFacts& facts) {
   metrics.rejected_too_long = record.rejected_too_long;
   metrics.rejected_never_fits = record.rejected_never_fits;
   metrics.unfinished = record.unfinished;
-  metrics.failed = record.rejected_too_long + record.rejected_never_fits + record.unfinished;
+  metrics.rejected_rate_limit = record.rejected_rate_limit;
+  metrics.rejected_overload = record.rejected_overload;
+  metrics.failed = record.rejected_too_long + record.rejected_never_fits + record.rejected_rate_limit +
+                   record.rejected_overload + record.unfinished;
   metrics.total_input_tokens = record.input_tokens;
   metrics.total_output_tokens = record.output_tokens;
   metrics.preemptions = record.preemptions;

@@ -30,6 +30,7 @@ struct DeploymentFacts {
   double hbm_bytes_per_s = 0;  // one GPU, datasheet; 0: unknown
   double flop_per_s = 0;       // one GPU, datasheet, in the compute dtype; 0: unknown
   SloLimits slo{};
+  bool admission = false;  // some requests may be refused before the router
 
   /// Tokens that one replica's pool holds.
   [[nodiscard]] std::int64_t tokens_total() const {
@@ -43,6 +44,7 @@ struct DeploymentFacts {
 struct Metrics {
   std::int64_t completed = 0, failed = 0;  // failed: rejected or unfinished
   std::int64_t rejected_too_long = 0, rejected_never_fits = 0, unfinished = 0;
+  std::int64_t rejected_rate_limit = 0, rejected_overload = 0;
   double duration_s = 0;                                         // last token - first arrival
   std::int64_t total_input_tokens = 0, total_output_tokens = 0;  // of completed requests
   double request_throughput = 0, output_throughput = 0, total_token_throughput = 0;

@@ -54,6 +54,8 @@ void RunRecord::merge(const RunRecord& other) {
   completed += other.completed;
   rejected_too_long += other.rejected_too_long;
   rejected_never_fits += other.rejected_never_fits;
+  rejected_rate_limit += other.rejected_rate_limit;
+  rejected_overload += other.rejected_overload;
   unfinished += other.unfinished;
   good += other.good;
   input_tokens += other.input_tokens;

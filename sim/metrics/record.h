@@ -19,6 +19,8 @@ enum class Outcome : std::uint8_t {
   completed,
   rejected_too_long,    // prompt at or beyond max_model_len: refused at the door, as engines do
   rejected_never_fits,  // one request that the KV pool can never hold
+  rejected_rate_limit,  // before the router: its bucket was empty (HTTP 429)
+  rejected_overload,    // before the router: enough were inside, or nobody had room (HTTP 503)
   unfinished,           // still queued or running at the cut-off
 };
 
@@ -93,6 +95,8 @@ struct RunRecord {
   std::int64_t completed = 0;
   std::int64_t rejected_too_long = 0;
   std::int64_t rejected_never_fits = 0;
+  std::int64_t rejected_rate_limit = 0;
+  std::int64_t rejected_overload = 0;
   std::int64_t unfinished = 0;
   std::int64_t good = 0;           // completed within every SLO term
   std::int64_t input_tokens = 0;   // of completed requests

@@ -17,9 +17,11 @@ test::RandomRun run_behind(const std::string& router, std::uint64_t seed) {
   test::RandomRun random = test::random_run(seed);
   RandomStream stream(seed, "laws/clusters/" + router);
   random.setup.replicas = stream.integer(1, kReplicasMax);
-  Config keys = Config::empty("clusters");
+  const char* knowledge = seed % 2 == 1 ? "exact" : "approximate";
+  Config keys = Config::from_text(std::string("prefix_index: ") + knowledge + "\n", "clusters");
   random.setup.router = router_catalog().find(router, "law").make(keys);
-  random.text += "behind " + router + ", " + std::to_string(random.setup.replicas) + " replicas";
+  random.text += "behind " + router + ", index " + knowledge + ", " + std::to_string(random.setup.replicas) +
+                 " replicas";
   return random;
 }
 

@@ -8,46 +8,14 @@
 #include "sim/base/config.h"
 #include "sim/base/rng.h"
 #include "sim/cluster/cluster.h"
+#include "tests/support/markov_source.h"
 #include "tests/support/random_runs.h"
 #include "tests/support/single_servers.h"
 
 namespace kvcast {
 namespace {
 
-constexpr std::uint64_t kSeed = 20240607;
-constexpr double kMeanSteps =
-    2000;  // a geometric number of equal steps is nearly exponential when it is long
-constexpr double kStepNs = 10e3;
-
-/// Poisson arrivals of requests with one prompt token and a geometric number of output tokens.
-class MarkovSource final : public RequestSource {
- public:
-  MarkovSource(double mean_gap_ns, std::int64_t count)
-      : gaps_(kSeed, "gaps"), lengths_(kSeed, "lengths"), mean_gap_ns_(mean_gap_ns), count_(count) {
-    at_ns_ = gaps_.exponential(mean_gap_ns_);
-  }
-  [[nodiscard]] std::optional<Instant> next_arrival() override {
-    if (made_ == count_) return std::nullopt;
-    return kStart + Duration{static_cast<std::int64_t>(at_ns_)};
-  }
-  [[nodiscard]] Request take() override {
-    Request request;
-    request.id = static_cast<RequestId>(made_++);
-    request.arrival = kStart + Duration{static_cast<std::int64_t>(at_ns_)};
-    request.input = Tokens{1};
-    const double steps = std::ceil(std::log(lengths_.uniform_positive()) / std::log1p(-1 / kMeanSteps));
-    request.output = Tokens{std::max<std::int64_t>(1, static_cast<std::int64_t>(steps))};
-    at_ns_ += gaps_.exponential(mean_gap_ns_);
-    return request;
-  }
-
- private:
-  RandomStream gaps_, lengths_;
-  double mean_gap_ns_;
-  std::int64_t count_;
-  std::int64_t made_ = 0;
-  double at_ns_ = 0;
-};
+using test::kMeanSteps, test::kStepNs, test::MarkovSource;
 
 /// Waits, times inside and, in order of id, when each request was first scheduled.
 class Waits final : public RequestObserver {
@@ -255,6 +223,55 @@ BOOST_AUTO_TEST_CASE(an_assignment_replayed_equals_separate_runs) {
     }
     BOOST_REQUIRE_EQUAL(rows, together.rows.size());
   }
+}
+
+/// Takes turns, and keeps what it was told of the replica it picked where that was idle.
+class Asking final : public Router {
+ public:
+  Asking(std::size_t replicas, std::map<std::uint64_t, std::int64_t>& told)
+      : replicas_(replicas), told_(told) {}
+  [[nodiscard]] std::optional<ReplicaId> pick(const Request& request,
+                                              std::span<const ReplicaLoad> loads) override {
+    const std::size_t picked = next_++ % replicas_;
+    const bool alone = !last_ || *last_ < request.arrival;
+    if (last_ && *last_ == request.arrival) told_.erase(last_id_);
+    last_ = request.arrival;
+    last_id_ = to_number(request.id);
+    if (alone && loads[picked].requests == 0) told_[last_id_] = loads[picked].held_prefix.value;
+    return static_cast<ReplicaId>(picked);
+  }
+  [[nodiscard]] RouterNeeds needs() const override { return {.requests = true, .held_prefix = true}; }
+
+ private:
+  std::size_t replicas_;
+  std::map<std::uint64_t, std::int64_t>& told_;
+  std::size_t next_ = 0;
+  std::optional<Instant> last_;
+  std::uint64_t last_id_ = 0;
+};
+
+/// An exact index tells what the engine finds when it admits the request at that very moment.
+BOOST_AUTO_TEST_CASE(an_exact_index_tells_what_an_idle_engine_finds) {
+  std::int64_t found = 0;
+  for (int i = 0; i < test::law_runs(300); ++i) {
+    const std::uint64_t seed = test::law_seed() + static_cast<std::uint64_t>(i);
+    test::RandomRun random = test::random_run(seed, {.scheduler = "vllm-v1", .allocator = "paged"});
+    std::map<std::uint64_t, std::int64_t> told;
+    random.setup.router = [&](const RouterSetup& setup) {
+      return std::make_unique<Asking>(setup.replicas, told);
+    };
+    test::Watcher watcher;
+    RunHooks hooks;
+    hooks.requests = &watcher;
+    (void)run(random.setup, random.source, *random.timer, hooks);
+    for (const auto& [id, held] : told) {
+      const RequestRow& row = watcher.rows.at(id);
+      if (row.outcome != Outcome::completed || row.scheduled != row.arrival) continue;
+      BOOST_TEST_CONTEXT(random.text << "request " << id) { BOOST_REQUIRE_EQUAL(row.cached.value, held); }
+      if (held > 0) ++found;
+    }
+  }
+  if (test::law_runs(300) >= 300) BOOST_TEST(found > 100);  // the runs must reach what the law is about
 }
 
 BOOST_AUTO_TEST_SUITE_END()

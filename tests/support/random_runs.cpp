@@ -254,13 +254,13 @@ RandomRun random_run(std::uint64_t seed, const Choice& choice) {
   engine.pool = {Blocks{ceil_div(pool_tokens, block_size)}, Tokens{block_size}};
   const bool recomputes = scheduler == "static" || scheduler == "continuous";
   engine.enable_kv_cache = !recomputes || random.uniform() < 0.8;
-  Config cluster =
-      Config::from_text(fmt::format("router_max_requests: {}\nrouter_load: {}\nrouter_scrape_ms: {}\n"
-                                    "cache_aware: {{balance_abs_threshold: 2}}\n",
-                                    any_of<std::int64_t>(random, {1, 3, 20}),
-                                    any_of<std::string>(random, {"requests", "prompt-tokens", "kv-cache"}),
-                                    any_of<double>(random, {0.5, 50, 3000})),
-                        "law");
+  Config cluster = Config::from_text(
+      fmt::format("router_max_requests: {}\nrouter_load: {}\nrouter_scrape_ms: {}\n"
+                  "cache_aware: {{balance_abs_threshold: 2}}\nprefix_index: {}\n",
+                  any_of<std::int64_t>(random, {1, 3, 20}),
+                  any_of<std::string>(random, {"requests", "prompt-tokens", "kv-cache"}),
+                  any_of<double>(random, {0.5, 50, 3000}), seed % 3 == 0 ? "exact" : "approximate"),
+      "law");
   setup.router = router_catalog().find(router, "law").make(cluster);
   run.waits_at_router = router == "central-queue";
   setup.replicas = any_of<std::int64_t>(random, {1, 1, 2, 5});
