@@ -324,7 +324,7 @@ std::int64_t state_bytes(const RecurrentShape& state, std::int64_t tensor_parall
     case StateFamily::linear_attention:  // the sums of keys stand beside the matrix as one more column
       return heads * state.head_dim_k * (state.head_dim_v + 1) * element;
     case StateFamily::rwkv:
-      conv = 2 * state.intermediate;  // whole on every rank
+      conv = 2 * state.shifted;  // whole on every rank
       break;
   }
   return (state.conv_kernel - 1 + speculative_tokens) * conv * dtype_bytes +

@@ -74,6 +74,12 @@ struct KvLayout {
 /// that do not divide, ...
 [[nodiscard]] KvLayout make_kv_layout(const ModelSpec& model, const KvOptions& options);
 
+/// Whether the group's layers keep less than every token.
+[[nodiscard]] inline bool is_bounded(const KvLayoutGroup& group) {
+  return group.window > 0 || group.kind == LayerKind::recurrent ||
+         group.retention.blocks_max(group.block_size) > 0;
+}
+
 /// Blocks that one request of `tokens` needs in one group; the engine reserves room for a window plus the
 /// tokens in flight.
 [[nodiscard]] std::int64_t group_blocks(const KvLayoutGroup& group, const KvOptions& options,

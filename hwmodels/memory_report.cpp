@@ -114,6 +114,8 @@ void fill_kv(const ModelSpec& model, const KvLayout& layout, const KvCapacity& c
   report.max_concurrency = capacity.max_concurrency;
   report.blocks_per_request = capacity.blocks_per_request;
   report.bytes_per_request = capacity.bytes_per_request;
+  report.pools = capacity.pools;
+  report.bounded_share = capacity.bounded_share;
   fill_groups(layout, kv, max_model_len, report);
 }
 
@@ -226,8 +228,10 @@ MemoryReport evaluate(const ModelSpec& model, const GpuSpec& gpu, const MemoryOp
     report.warnings.push_back(model.name + " keeps no KV cache");
     return report;
   }
-  const KvCapacity capacity = size_kv_pool(layout, kv, options.profile, report.available_kv_bytes,
-                                           report.max_model_len, options.num_gpu_blocks_override.value_or(0));
+  KvCapacity capacity = size_kv_pool(layout, kv, options.profile, report.available_kv_bytes,
+                                     report.max_model_len, options.num_gpu_blocks_override.value_or(0));
+  if (options.kv_pool_split && capacity.blocks_usable > 0)
+    split_kv_pool(layout, kv, *options.kv_pool_split, report.max_model_len, capacity);
   fill_kv(model, layout, capacity, kv, report.max_model_len, report.kv);
   report.fits_max_model_len = capacity.fits_max_model_len;
   const bool must_fit = options.profile.checks_length && !options.num_gpu_blocks_override;

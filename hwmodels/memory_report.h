@@ -10,6 +10,7 @@
 
 #include "hwmodels/engine_profile.h"
 #include "hwmodels/gpu_spec.h"
+#include "hwmodels/kv_capacity.h"
 #include "hwmodels/kv_dtype.h"
 #include "hwmodels/kv_layout.h"
 #include "hwmodels/model_spec.h"
@@ -51,8 +52,9 @@ struct MemoryOptions {
   std::optional<bool> enable_chunked_prefill;  // carried for the schedulers; the step's tokens are
                                                // max_num_batched_tokens either way
   bool disable_hybrid_kv_cache_manager = false;
-  std::string mamba_ssm_cache_dtype;  // "float32", "bfloat16", "float16"; empty: from the model
-  std::string spec_method;            // "", or a to_string(DraftMethod)
+  std::optional<PoolSplit> kv_pool_split;  // none: one pool for all groups of layers
+  std::string mamba_ssm_cache_dtype;       // "float32", "bfloat16", "float16"; empty: from the model
+  std::string spec_method;                 // "", or a to_string(DraftMethod)
   std::int64_t num_speculative_tokens = 0;
   std::shared_ptr<const ModelSpec> draft_model;  // of the method draft_model
   std::int64_t draft_tensor_parallel_size = 1;
@@ -92,6 +94,11 @@ struct KvGroupReport {
   std::int64_t prompt_max = 0;          // tokens of a prompt that stay; 0: all
 };
 
+/// Whether its layers keep less than every token.
+[[nodiscard]] inline bool is_bounded(const KvGroupReport& group) {
+  return group.window > 0 || group.kind == "recurrent" || group.blocks_max > 0;
+}
+
 struct KvReport {
   std::string dtype;                          // resolved
   std::string scheme;                         // what the scales cost
@@ -107,6 +114,8 @@ struct KvReport {
   std::int64_t blocks_per_request = 0;  // of max_model_len, over all groups
   std::int64_t bytes_per_request = 0;   // the engine's check: the sum over groups of blocks x bytes per block
   std::vector<KvGroupReport> groups;
+  std::vector<KvPool> pools;  // of a split cache
+  double bounded_share = 0;   // of a split cache: the share of the blocks that the layers with bounds have
 };
 
 enum class MemoryStatus : std::uint8_t { ok, refused };

@@ -63,6 +63,7 @@ void read_rwkv(const FamilyInput& input) {
   state.family = StateFamily::rwkv;
   state.head_dim_k = state.head_dim_v = text.integer_or("head_size", 64, 1, kCountMax);
   state.intermediate = text.integer_or("attention_hidden_size", input.spec->hidden_size, 1);
+  state.shifted = input.spec->hidden_size;
   if (state.intermediate % state.head_dim_k != 0)
     text.fail("head_size", "does not divide attention_hidden_size");
   state.heads = state.key_heads = state.intermediate / state.head_dim_k;

@@ -80,6 +80,7 @@ struct RecurrentShape {
   bool proj_bias = false;
   bool full_rank_gate = false;  // KDA
   std::int64_t dt_rank = 0;     // Mamba-1
+  std::int64_t shifted = 0;     // RWKV: width of the token that is shifted, hidden_size
 };
 
 /// The second half of a layer.

@@ -158,8 +158,12 @@ Cost<Int> cost_of(const TimedOp& op, const StepShape& shape) {
       const Int128 reach = static_cast<Int128>(shape.prefill_seqs) * op.window + shape.tokens;
       if (reach < context) context = static_cast<std::int64_t>(reach);
     }
-    Cost<Int> cost = linear_cost<Int>(op, context, std::min(shape.tokens, shape.prefill_context),
-                                      bounded(shape.prefill_pairs, shape.tokens, op.window));
+    std::int64_t pairs = bounded(shape.prefill_pairs, shape.tokens, op.window);
+    if (op.window > 0 && shape.prefill_reach > 0) {
+      context = shape.prefill_reach;
+      pairs = shape.prefill_reach_pairs;
+    }
+    Cost<Int> cost = linear_cost<Int>(op, context, std::min(shape.tokens, shape.prefill_context), pairs);
     if (op.ring.ranks > 1)
       cost.compute =
           op.ring.time<Int>(cost.compute, Int{op.ring.transfer_row} * context + op.ring.transfer_fixed);

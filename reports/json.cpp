@@ -82,6 +82,7 @@ Json kv_of(const Forecast& forecast) {
   kv["waste_mean"] = known_if(sampled, metrics.kv_waste_mean);
   kv["external_fragmentation_mean"] = known_if(sampled, metrics.kv_external_fragmentation_mean);
   kv["preemptions"] = metrics.preemptions;
+  if (metrics.preemptions_swapped > 0) kv["preemptions_swapped"] = metrics.preemptions_swapped;
   kv["recomputed_tokens"] = metrics.recomputed_tokens;
   kv["prefix_hit_rate_tokens"] = metrics.prefix_hit_rate_tokens;
   if (metrics.branched_requests > 0) {
@@ -344,6 +345,12 @@ std::string to_json(const MemoryForecast& report) {
                 {"tokens_capacity", kv.tokens_capacity},
                 {"max_concurrency", kv.max_concurrency},
                 {"groups", std::move(groups)}};
+  for (const MemoryForecast::Kv::Pool& pool : kv.pools) {
+    json["kv"]["pools"].push_back({{"layers", pool.bounded ? "bounded" : "keep_all"},
+                                   {"blocks_usable", pool.blocks_usable},
+                                   {"blocks_per_request", pool.blocks_per_request},
+                                   {"max_concurrency", pool.max_concurrency}});
+  }
   json["budget"] = budget_of(report.budget);
   json["assumptions"] = assumptions_of(report.assumptions);
   json["version"] = report.version;

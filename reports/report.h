@@ -95,6 +95,12 @@ struct MemoryForecast {
     std::int64_t tokens_capacity = 0;  // what really fits
     double max_concurrency = 0;        // requests of max_model_len tokens
     std::vector<KvGroupLine> groups;
+    struct Pool {
+      bool bounded = false;  // of layers that do not keep every token
+      std::int64_t blocks_usable = 0, blocks_per_request = 0;
+      double max_concurrency = 0;
+    };
+    std::vector<Pool> pools;  // of a split cache
   } kv;
 
   std::vector<BudgetLine> budget;  // the waterfall; empty with --available-kv-bytes

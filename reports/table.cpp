@@ -105,8 +105,11 @@ void add_kv(TextTable& table, const Forecast& forecast) {
     table.line("Mean external fragmentation (%):", two(100 * metrics.kv_external_fragmentation_mean),
                "free slots outside the largest free run");
   }
-  table.line("Preemptions:", plain(metrics.preemptions),
-             metrics.recomputed_tokens > 0 ? grouped(metrics.recomputed_tokens) + " tokens recomputed" : "");
+  std::string what =
+      metrics.preemptions_swapped > 0 ? grouped(metrics.preemptions_swapped) + " of them to host memory" : "";
+  if (metrics.recomputed_tokens > 0)
+    what += (what.empty() ? "" : ", ") + grouped(metrics.recomputed_tokens) + " tokens recomputed";
+  table.line("Preemptions:", plain(metrics.preemptions), what);
   table.line("Prefix hit rate (%):", two(100 * metrics.prefix_hit_rate_tokens),
              "cached prompt tokens / prompt tokens");
   add_tiers(table, forecast);

@@ -32,9 +32,25 @@ struct StepShape {
   std::int64_t verify_pairs = 0;   // query-key pairs of these under the causal mask
   std::int64_t draft_seqs = 0;     // sequences that drafts are proposed for behind the step
   std::int64_t draft_tokens = 0;   // the drafts, summed
+  /// Of prompt chunks what bounded layers read (the keys) and compute (query-key pairs), where that is not
+  /// what a window of their length would leave of the counts above: chunked local attention beside layers
+  /// that attend to all. 0: not counted.
+  std::int64_t prefill_reach = 0;
+  std::int64_t prefill_reach_pairs = 0;
   /// Tokens of all data-parallel ranks that step together; 0: there is one rank, `tokens` it is.
   std::int64_t group_tokens = 0;
 };
+
+/// A chunk of a prompt alone in a step: `tokens` behind `cached` ones, with an output.
+[[nodiscard]] inline StepShape chunk_shape(std::int64_t cached, std::int64_t tokens) {
+  StepShape shape;
+  shape.tokens = tokens;
+  shape.sampled = 1;
+  shape.prefill_seqs = 1;
+  shape.prefill_context = cached + tokens;
+  shape.prefill_pairs = tokens * cached + tokens * (tokens + 1) / 2;
+  return shape;
+}
 
 /// What one step costs. Bytes and FLOP are those of one GPU.
 struct StepCost {

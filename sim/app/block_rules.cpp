@@ -19,6 +19,9 @@ KvGroup to_group(const KvGroupReport& report, bool caching) {
   KvGroup group;
   group.block_size = report.block_size;
   group.window = report.kind == "recurrent" && caching ? report.block_size + 1 : report.window;
+  group.recurrent = report.kind == "recurrent";
+  group.bounded = is_bounded(report);
+  group.chunks = report.kind == "chunked_local";
   if (group.window > 0) group.admission_blocks = report.blocks_per_request;
   group.blocks_max = report.blocks_max;
   group.prompt_max = report.prompt_max;
@@ -74,9 +77,6 @@ std::string kv_groups_assumption(const KvReport& kv, bool caching) {
   std::string text;
   if (caching && has_kind(kv, "recurrent"))
     text = "A recurrent layer holds two states a sequence, and a prefix is found at the end of a block";
-  if (has_kind(kv, "chunked_local"))
-    text +=
-        (text.empty() ? "" : "; ") + std::string("Chunks of local attention are counted as sliding windows");
   return text;
 }
 

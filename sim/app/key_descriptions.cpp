@@ -32,7 +32,17 @@ constexpr Description kDescriptions[] = {
     {"engine.scheduler", "Who runs in the next step (kvcast list schedulers)"},
     {"engine.scheduling_policy", "Order of the queue (kvcast list policies)"},
     {"engine.allocator", "How the KV cache is divided (kvcast list allocators)"},
-    {"engine.preemption", "What becomes of a sequence's KV when it gives way: recompute or swap"},
+    {"engine.preemption",
+     "What becomes of a sequence's KV when it gives way: recompute, swap, or of the two the cheapest for "
+     "each"},
+    {"engine.state_snapshots", "Where recurrent layers keep a state for prompts that begin alike"},
+    {"engine.kv_offload.prefetch",
+     "When loads from a tier begin: as a request comes to the head of the queue, or as it arrives"},
+    {"engine.kv_pools",
+     "Whether layers that keep every token and those that do not draw from one pool of blocks (shared) or "
+     "from two (split)"},
+    {"engine.kv_pool_window_share",
+     "Of a split cache: the share of the blocks for layers that do not keep every token"},
     {"engine.swap_space_gib", "Host memory for swapped sequences, GiB a GPU"},
     {"engine.prefix_cache_eviction", "Which cached block goes when the pool is full (kvcast list evictions)"},
     {"engine.parallel_sampling", "How several answers of one request are made: copy_on_write or separate"},

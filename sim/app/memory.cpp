@@ -91,6 +91,14 @@ void fill_lines(const MemoryReport& report, MemoryForecast& forecast) {
   }
   add("Blocks per request", grouped(kv.blocks_per_request), "",
       "formula: of max_model_len tokens, over all groups of layers");
+  for (const KvPool& pool : kv.pools) {
+    add(pool.bounded ? "Pool of the other layers" : "Pool of layers that keep all",
+        grouped(pool.blocks_usable), "blocks",
+        fmt::format(
+            "{}; {} of them for a request of max_model_len, {:.2f} at once",
+            pool.bounded ? fmt::format("formula: {:.4g} of all", kv.bounded_share) : "formula: the rest",
+            grouped(pool.blocks_per_request), pool.max_concurrency));
+  }
   add("Longest request (tokens)", grouped(report.fits_max_model_len), "",
       "formula: largest max_model_len that passes the engine's check");
 }
@@ -118,6 +126,8 @@ void fill_kv(const KvReport& kv, MemoryForecast::Kv& out) {
   out.max_concurrency = kv.max_concurrency;
   for (const KvGroupReport& group : kv.groups)
     out.groups.push_back({group.kind, group.layers, group.block_size, group.page_bytes});
+  for (const KvPool& pool : kv.pools)
+    out.pools.push_back({pool.bounded, pool.blocks_usable, pool.blocks_per_request, pool.max_concurrency});
 }
 
 void fill_weights(const WeightsReport& weights, MemoryForecast::Weights& out) {

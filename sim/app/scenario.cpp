@@ -14,6 +14,7 @@
 #include "sim/app/scenario_parallel.h"
 #include "sim/app/scenario_retention.h"
 #include "sim/app/scenario_sglang.h"
+#include "sim/app/scenario_snapshots.h"
 #include "sim/app/scenario_speculation.h"
 #include "sim/app/scenario_swap.h"
 #include "sim/app/scenario_tiers.h"
@@ -152,6 +153,19 @@ std::int64_t read_max_model_len(Config& engine, const char* key, const std::opti
   return length;
 }
 
+/// engine.kv_pools: whether layers that keep every token and those that do not share their blocks.
+void read_kv_pools(Config& engine, Deployment& deployment) {
+  if (engine.get_choice("kv_pools", {"shared", "split"}, "shared") == "shared") return;
+  if (!deployment.model) engine.fail("kv_pools", "split needs a model, whose layers are divided");
+  if (deployment.allocator != "paged")
+    engine.fail("kv_pools",
+                "split is of paged blocks; the allocator " + deployment.allocator + " has one pool");
+  PoolSplit split;
+  if (engine.has("kv_pool_window_share"))
+    split.bounded_share = engine.get_real("kv_pool_window_share", {1e-4, 0.9999});
+  deployment.memory.kv_pool_split = split;
+}
+
 /// Memory, steps and features under vLLM's argument names.
 void read_sizes(Config& engine, ReadFor use, Deployment& deployment) {
   MemoryOptions& memory = deployment.memory;
@@ -165,6 +179,7 @@ void read_sizes(Config& engine, ReadFor use, Deployment& deployment) {
   memory.enable_prefix_caching = bool_if_given(engine, "enable_prefix_caching");
   memory.async_scheduling = bool_if_given(engine, "async_scheduling");
   memory.disable_hybrid_kv_cache_manager = engine.get_bool("disable_hybrid_kv_cache_manager", false);
+  read_kv_pools(engine, deployment);
 }
 
 /// SGLang's scheduler belongs to its own engine, whose memory is its profile's.
@@ -242,7 +257,7 @@ namespace {
 /// Keys of engines that this version does not simulate.
 void refuse_unmodelled_engine(Config& engine) {
   refuse_key(engine, "mamba_cache_mode", "other ways to cache recurrent states");
-  (void)engine.get_choice("preemption", {"recompute", "swap"}, "recompute");
+  (void)read_preemption_name(engine);
 }
 
 /// Prefix caching and asynchronous scheduling: as the engine's profile says where the scheduler knows them,
@@ -302,6 +317,7 @@ CachedBlocksSettings read_layers(const Deployment& deployment, EngineVersion ver
     groups.push_back(group);
   }
   CachedBlocksSettings rules = vllm_block_rules(std::move(groups), caching, version);
+  if (deployment.report) rules.bounded_share = deployment.report->kv.bounded_share;
   if (deployment.speculation) rules.drop_last_block = deployment.speculation->drops_last_block();
   return rules;
 }
@@ -334,6 +350,14 @@ void read_kv_cache(Config& engine, Scenario& scenario) {
   const auto& allocator = allocator_catalog().find(scenario.allocator, engine.where("allocator"));
   CachedBlocksSettings layers = read_layers(deployment, version_of(deployment.memory.profile));
   layers.eviction = read_eviction(engine, scenario);
+  read_snapshots(engine, scenario, layers);
+  if (layers.bounded_share > 0 && deployment.scheduler != "vllm-v1")
+    engine.fail("kv_pools", "split needs the scheduler vllm-v1; " + deployment.scheduler +
+                                " counts the free blocks of one pool");
+  if (layers.bounded_share > 0)
+    scenario.assumptions.push_back(
+        "Layers that keep every token and those that do not have pools of their own, as in SGLang's hybrid "
+        "caches; the scheduler is vLLM's, which has one pool: a what-if");
   scenario.engine.allocator = allocator.make(engine, layers);
   if (deployment.report) {
     std::string text =

@@ -149,6 +149,7 @@ Reach reach_of(const ModelSpec& model) {
   Reach reach;
   reach.everywhere = reach.in_prompts = true;
   std::int64_t attending = 0, prompt_sum = 0, prompts = 0;
+  bool chunks = true;  // of the bounded layers, all alike
   for (const LayerSpec& layer : model.layers) {
     if (!attends(layer)) continue;
     ++attending;
@@ -157,6 +158,8 @@ Reach reach_of(const ModelSpec& model) {
     const bool sparse = layer.kind == LayerKind::mla && layer.mla.index_topk > 0;
     std::int64_t cap = kept > 0 ? kept : windowed ? layer.attention.window : 0;
     if (sparse && cap == 0) cap = layer.mla.index_topk;
+    chunks &= cap == 0 ||
+              (layer.kind == LayerKind::chunked_local && kept == 0 && (reach.cap == 0 || reach.cap == cap));
     reach.cap = std::max(reach.cap, cap);
     if (cap == 0 || sparse || layer.retention.form == RetentionForm::quest) reach.everywhere = false;
     if (cap > 0 && !windowed && layer.retention.attended_max_in_prompt() == 0) reach.in_prompts = false;
@@ -165,6 +168,7 @@ Reach reach_of(const ModelSpec& model) {
       ++prompts;
     }
   }
+  reach.chunks = chunks && reach.cap > 0;
   if (prompts > 0) {  // all layers, as apply_retention() makes sure; their mean counts the same bytes
     reach.prompt = std::max<std::int64_t>(1, prompt_sum / prompts);
     reach.everywhere = prompts == attending;

@@ -1,9 +1,14 @@
 /// engine.preemption: what becomes of the KV of a sequence that gives way.
 #pragma once
 
+#include <string>
+
 #include "sim/app/scenario.h"
 
 namespace kvcast {
+
+/// `preemption`: recompute, swap or cheapest.
+[[nodiscard]] std::string read_preemption_name(Config& engine);
 
 /// Reads `preemption` and `swap_space_gib`; fills scenario.engine.batch.swap where sequences are swapped. The
 /// pool and the engine's policies have been read. \throws InputError where the scheduler recomputes, or

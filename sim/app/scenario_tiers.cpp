@@ -8,6 +8,7 @@
 
 #include "hwmodels/link_catalog.h"
 #include "sim/app/scenario_swap.h"
+#include "sim/app/scheduler_features.h"
 #include "sim/cluster/tiered_replica.h"
 #include "sim/kv/eviction.h"
 
@@ -29,8 +30,15 @@ struct Common {
 /// Why tiers cannot be had; empty: they can.
 std::string obstacle(const Scenario& scenario) {
   const Deployment& deployment = scenario.deployment;
-  if (scenario.sglang || deployment.scheduler != "vllm-v1")
-    return "the scheduler vllm-v1 alone waits for loads; " + deployment.scheduler + " does not";
+  if (scenario.sglang)
+    return "the scheduler sglang keeps its own tree of tokens, whose lower floors (HiCache) are not "
+           "modelled; "
+           "vllm-v1, vllm-v0, sarathi and tensorrt-llm have tiers";
+  if (!features_of(deployment.scheduler).caches_prefixes)
+    return "the scheduler " + deployment.scheduler +
+           " finds no prefixes again, so nothing would be looked for in a tier; vllm-v1, vllm-v0, sarathi "
+           "and "
+           "tensorrt-llm do";
   if (!deployment.report)
     return "a model is needed: the bytes of its blocks decide how long they take to move";
   if (!deployment.memory.enable_prefix_caching.value_or(false))
@@ -40,6 +48,10 @@ std::string obstacle(const Scenario& scenario) {
     return "paged blocks of a model whose layers all keep every token are needed";
   if (scenario.engine.batch.speculation != nullptr || scenario.engine.batch.forks)
     return "speculation and branches that share blocks copy on write are not possible with it";
+  if (scenario.engine.batch.swap)
+    return "preemption by swap keeps sequences in host memory beside it, which is not modelled; set "
+           "preemption "
+           "to recompute";
   return "";
 }
 
@@ -186,6 +198,8 @@ void read_tiers(Config& engine, Scenario& scenario) {
   if (spec->by_layers && common.sharing == LinkSharing::fair)
     offload.fail("overlap", "layers needs sharing: fifo, where a load's end is known when it begins");
   spec->cache_ratio = offload.get_real("cache_ratio", {0, 1}, 1);
+  spec->on_arrival =
+      offload.get_choice("prefetch", {"on_schedule", "on_arrival"}, "on_schedule") == "on_arrival";
   read_tier_list(offload, *scenario.deployment.gpu, common, *spec);
   read_outages(offload, *spec);
   assume(*spec, scenario);

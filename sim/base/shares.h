@@ -6,6 +6,11 @@
 
 namespace kvcast {
 
+/// A share of a total, rounded down.
+[[nodiscard]] inline std::int64_t share_of(std::int64_t total, double share) {
+  return static_cast<std::int64_t>(share * static_cast<double>(total));
+}
+
 /// Divides a total into whole numbers in proportion to weights, by largest remainders (the first of equal
 /// ones); they sum to the total. Weights that are all 0 give everything to the last.
 /// \param weights at least 0, `count` of them

@@ -41,9 +41,10 @@ Content answer_content(const Content& content, std::int32_t answer) {
   return own;
 }
 
-BatchOptions options_of(const EngineSetup& engine, const Scheduler& scheduler, std::uint64_t seed,
-                        Tiers* tiers) {
+BatchOptions options_of(const EngineSetup& engine, const Scheduler& scheduler, const StepTimer& timer,
+                        std::uint64_t seed, Tiers* tiers) {
   BatchOptions options = engine.batch;
+  options.timer = &timer;
   options.loader = tiers;
   options.keeps_kv = engine.enable_kv_cache;
   options.decode_group =
@@ -75,7 +76,7 @@ Replica::Replica(ReplicaId id, const ClusterSetup& setup, const StepTimer& timer
       allocator_(engine_.enable_kv_cache ? engine_.allocator(engine_.pool) : make_unlimited()),
       order_(engine_.order()),
       scheduler_(engine_.scheduler()),
-      batch_(*allocator_, *order_, options_of(engine_, *scheduler_, setup.seed, tiers)),
+      batch_(*allocator_, *order_, options_of(engine_, *scheduler_, timer_, setup.seed, tiers)),
       recorder_(id, setup, hooks, allocator_->total()),
       samples_(recorder_) {
   KVCAST_CHECK(observer_ == nullptr || engine_.path == StepPath::step_by_step);
@@ -195,9 +196,12 @@ bool Replica::plan_step(FineInstant now) {
   const bool waits = moved + copied > Blocks{0};
   // What a loaded prefix builds on may be evicted by any block taken. Then its sequence begins further in
   // front, asks for fewer blocks in its first step, and may get in where it had to wait: who has loaded
-  // something is asked in each step.
-  const bool may_repeat = engine_.path == StepPath::closed_form && scheduler_->repeats() && !waits &&
-                          (tiers_ == nullptr || batch_.waiting() == 0 || !tiers_->holds_loads());
+  // something is asked in each step. And who arrives must find the pool as it is then, where loads begin on
+  // arrival.
+  const bool steps_singly =
+      tiers_ != nullptr && (tiers_->prefetches() || (batch_.waiting() > 0 && tiers_->holds_loads()));
+  const bool may_repeat =
+      engine_.path == StepPath::closed_form && scheduler_->repeats() && !waits && !steps_singly;
   const std::int64_t repeatable = may_repeat ? batch_.repeatable_steps() : 1;
   std::optional<StepRecord> told;
   if (observer_ != nullptr) record_step(now, told.emplace());
@@ -235,6 +239,7 @@ void Replica::note_plan(FineInstant now) {
   if (!batch_.dissolved().empty() && flights_.empty()) cohorts_.clear();
   for (const Batch::Preemption& preemption : batch_.preempted()) {
     ++record().preemptions;
+    if (preemption.swapped) ++record().preemptions_swapped;
     ++track(preemption.seq).preemptions;
     ++preemptions_in_vain_;
     record().recomputed_tokens += preemption.dropped.value;

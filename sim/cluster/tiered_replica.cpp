@@ -8,17 +8,6 @@
 namespace kvcast {
 namespace {
 
-/// What it takes to compute a part of a prompt in a step of its own.
-FineTime time_to_compute(const StepTimer& timer, std::int64_t cached, std::int64_t tokens) {
-  StepShape shape;
-  shape.tokens = tokens;
-  shape.sampled = 1;
-  shape.prefill_seqs = 1;
-  shape.prefill_context = cached + tokens;
-  shape.prefill_pairs = tokens * cached + tokens * (tokens + 1) / 2;
-  return timer.step(shape).time.count();
-}
-
 /// The replica's events and those of its links: a load that ends acts as an arrival does.
 class TieredReplica final : public Engine {
  public:
@@ -26,7 +15,7 @@ class TieredReplica final : public Engine {
       : first_(to_index(id) == 0),
         tiers_(*setup.engine.tiers, *setup.shared_tiers,
                [&timer](std::int64_t cached, std::int64_t tokens) {
-                 return time_to_compute(timer, cached, tokens);
+                 return FineTime{timer.step(chunk_shape(cached, tokens)).time.count()};
                }),
         replica_(id, setup, timer, hooks, &tiers_) {}
 

@@ -79,6 +79,9 @@ class BlockAllocator {
   [[nodiscard]] virtual Tokens block_size() const = 0;
   [[nodiscard]] virtual Blocks total() const = 0;
   [[nodiscard]] virtual Blocks free() const = 0;
+  /// So many blocks can be taken whatever for: less than free() where blocks of several kinds are kept apart.
+  /// Then needed() of what one kind lacks is more than free().
+  [[nodiscard]] virtual Blocks free_for_any() const { return free(); }
   /// Longest run of adjacent free blocks; for external fragmentation.
   [[nodiscard]] virtual Blocks largest_free() const { return free(); }
 

@@ -68,6 +68,7 @@ BlockPool::BlockPool(Blocks usable, bool caching, FreeOrder order, EvictionMaker
 }
 
 BlockId BlockPool::take() {
+  ++version_;
   KVCAST_CHECK(free_ > Blocks{0});
   const BlockId id = blocks_[0].next;
   if (id == kNullBlock) [[unlikely]]
@@ -80,13 +81,22 @@ BlockId BlockPool::take() {
 
 void BlockPool::take(std::int64_t n, std::vector<BlockId>& ids) {
   KVCAST_CHECK(n > 0 && Blocks{n} <= free_);
+  ++version_;
   const std::size_t end = ids.size() + static_cast<std::size_t>(n);
   std::size_t at = ids.size();
   ids.resize(end);
   BlockId id = blocks_[0].next;
   for (; at < end && id != kNullBlock; ++at) {  // the front of the queue, in one piece
     Block& block = blocks_[id];
-    if (block.key > kUnfindable) leave_bucket(id);
+    if (block.key > kUnfindable) {
+      if (tells_evictions_) {
+        leave_bucket(id);
+      } else {
+        BlockId* link = &buckets_[bucket(block.key)];
+        while (*link != id) link = &blocks_[*link].next_in_bucket;
+        *link = block.next_in_bucket;
+      }
+    }
     block.key = 0;
     block.users = 1;
     ids[at] = id;
@@ -109,6 +119,7 @@ BlockId BlockPool::evict() {
 
 void BlockPool::touch(BlockId id) {
   if (id == kNullBlock) return;
+  ++version_;
   if (policy_ != nullptr) [[unlikely]] {
     note_hit(id);
   } else if (blocks_[id].users == 0) {
@@ -117,36 +128,58 @@ void BlockPool::touch(BlockId id) {
   ++blocks_[id].users;
 }
 
-void BlockPool::release(std::span<const BlockId> ids) {
-  const bool told = policy_ != nullptr || watcher_ != nullptr;
+void BlockPool::release(std::span<const BlockId> ids) { give_back(ids.begin(), ids.end()); }
+
+void BlockPool::release_backwards(std::span<const BlockId> ids) { give_back(ids.rbegin(), ids.rend()); }
+
+template <class Iterator>
+void BlockPool::give_back(Iterator first, Iterator last) {
+  ++version_;
+  const bool told = policy_ != nullptr || released_keys_ != nullptr;
   const bool splits = order_ == FreeOrder::split_by_key;
   Block* const blocks = blocks_.data();
   BlockId front = 0;  // the ring's head: those that go in front follow it in order
+  BlockId tail = blocks[0].previous;
   std::int64_t freed = 0;
-  for (const BlockId id : ids) {
+  constexpr std::size_t kKeys = 64;
+  BlockKey keys[kKeys];  // for the watcher
+  std::size_t told_keys = 0;
+  const auto tell = [&] {
+    if (released_keys_ != nullptr) released_keys_->insert(released_keys_->end(), keys, keys + told_keys);
+    told_keys = 0;
+  };
+  for (; first != last; ++first) {
+    const BlockId id = *first;
     if (id == kNullBlock) continue;
     Block& block = blocks[id];
     KVCAST_CHECK(block.users > 0);
     if (--block.users > 0) continue;
     ++freed;
-    if (told && block.key != 0 && tell_of_release(id)) continue;
-    const bool goes_in_front = splits && (block.key == 0 || !caching_);
-    const BlockId behind = goes_in_front ? front : blocks[0].previous;
-    if (goes_in_front) front = id;
-    block.previous = behind;
-    block.next = blocks[behind].next;
-    blocks[block.next].previous = id;
-    blocks[behind].next = id;
+    if (told && block.key != 0) {
+      if (block.key > kUnfindable) keys[told_keys++] = block.key;
+      if (told_keys == kKeys) tell();
+      if (policy_ != nullptr) {
+        let_policy_have(id);
+        continue;
+      }
+    }
+    if (splits && (block.key == 0 || !caching_)) {
+      block.previous = front;
+      block.next = blocks[front].next;
+      blocks[block.next].previous = id;
+      blocks[front].next = id;
+      if (tail == front) tail = id;
+      front = id;
+    } else {
+      block.previous = tail;
+      blocks[tail].next = id;
+      tail = id;
+    }
   }
+  tell();
+  blocks[tail].next = 0;
+  blocks[0].previous = tail;
   free_.value += freed;
-}
-
-/// Whether the block is the policy's now.
-bool BlockPool::tell_of_release(BlockId id) {
-  if (watcher_ != nullptr && blocks_[id].key > kUnfindable) watcher_->released(blocks_[id].key);
-  if (policy_ == nullptr) return false;
-  let_policy_have(id);
-  return true;
 }
 
 void BlockPool::note_hit(BlockId id) {

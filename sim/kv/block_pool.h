@@ -75,6 +75,10 @@ class BlockPool {
   /// One user less for each, in order of their coming eviction (the first is reused first); null blocks are
   /// passed over.
   void release(std::span<const BlockId> ids);
+  /// The same, the last first.
+  void release_backwards(std::span<const BlockId> ids);
+  /// Another number than before whenever somebody has taken, shared or given back blocks since.
+  [[nodiscard]] std::uint64_t version() const { return version_; }
 
   /// Of several blocks with the key the one entered first; kNullBlock: none.
   [[nodiscard]] BlockId find(BlockKey key) const {
@@ -97,6 +101,7 @@ class BlockPool {
   void enter_unfindable(BlockId id) { blocks_[id].key = kUnfindable; }
   void watch(BlockWatcher* watcher) {
     watcher_ = watcher;
+    released_keys_ = watcher != nullptr ? &watcher->released() : nullptr;
     tells_evictions_ = watcher != nullptr && watcher->hears_of_evictions();
   }
   [[nodiscard]] bool has_policy() const { return policy_ != nullptr; }
@@ -121,8 +126,9 @@ class BlockPool {
     blocks_[id].key = 0;
   }
   void leave_bucket(BlockId id);
+  template <class Iterator>
+  void give_back(Iterator first, Iterator last);
   [[nodiscard]] BlockId evict();
-  [[nodiscard]] bool tell_of_release(BlockId id);
   void note_hit(BlockId id);
   void let_policy_have(BlockId id);
   void unlink(BlockId id);
@@ -143,6 +149,8 @@ class BlockPool {
     std::int32_t hits = 0;  // so far
     bool waits = false;
   };
+  std::uint64_t version_ = 0;
+  std::vector<BlockKey>* released_keys_ = nullptr;  // the watcher's
   BlockWatcher* watcher_ = nullptr;
   bool tells_evictions_ = false;
   std::unique_ptr<EvictionPolicy> policy_;  // of unused blocks with a key

@@ -16,6 +16,14 @@ struct KvGroup {
   std::int64_t block_size = 16;
   std::int64_t window = 0;                       // tokens that a query sees; 0: all before it
   std::optional<std::int64_t> admission_blocks;  // most blocks that the admission gate asks for; none: no cap
+  /// The window is a chunk: a query sees the tokens before it in its own chunk of that many.
+  bool chunks = false;
+  bool recurrent = false;  // its blocks are states, of which the last is what a sequence goes on with
+  bool bounded =
+      false;  // its layers do not keep every token: of a split cache, it draws from the second pool
+  /// Which of its blocks are kept for later hits, whatever the settings say of windows: 0: those at a
+  /// prompt's end; n: also those at every n tokens. none: as the settings say.
+  std::optional<std::int64_t> kept_every = std::nullopt;
   // Of allocators with bounds (bounded_blocks.h).
   std::int64_t blocks_max = 0;  // most blocks of a sequence; 0: no bound
   std::int64_t prompt_max = 0;  // most tokens of a prompt that are kept; 0: all
@@ -23,7 +31,8 @@ struct KvGroup {
 
 /// Settings in force; rule numbers are those of vLLM's scheduler semantics as measured against its code.
 struct CachedBlocksSettings {
-  std::vector<KvGroup> groups;  // draw from one pool
+  std::vector<KvGroup> groups;
+  double bounded_share = 0;  // of the blocks, which groups marked as bounded have for themselves; 0: one pool
   bool caching = true;
   std::int64_t unit = 16;       // least common multiple of the block sizes: hits end there
   std::int64_t hash_unit = 16;  // greatest common divisor: prefixes are hashed in these steps

@@ -34,30 +34,38 @@ void ContentChain::extend(std::size_t count) {
     std::int64_t prompt = 0;
     for (const Content::Run& run : content_.prompt) prompt += run.length.value;
     count = std::max(count, static_cast<std::size_t>(prompt / unit_));
-    hashes_.reserve(count);
+    constexpr std::size_t kAnswer = 64;  // units of an answer that find room at once
+    hashes_.reserve(count + kAnswer);
   }
-  while (hashes_.size() < count) {
+  std::size_t at = hashes_.size();
+  while (at < count) {
     const bool in_prompt = run_ < content_.prompt.size();
     const std::int64_t whole = in_prompt ? (content_.prompt[run_].length.value - position_) / unit_
                                          : std::numeric_limits<std::int64_t>::max();
-    const auto n =
-        static_cast<std::size_t>(std::min(whole, static_cast<std::int64_t>(count - hashes_.size())));
+    const auto n = static_cast<std::size_t>(std::min(whole, static_cast<std::int64_t>(count - at)));
     std::uint64_t state = state_;
     std::int64_t position = position_;
-    const std::size_t had = hashes_.size();
-    hashes_.resize(had + n);
-    for (std::uint64_t& hash : std::span(hashes_).subspan(had)) {
+    hashes_.resize(at + n);
+    for (std::uint64_t& hash : std::span(hashes_).subspan(at)) {
       hash = state = mix(state, segment_, position, unit_);
       position += unit_;
     }
     state_ = state;
     position_ = position;
-    if (hashes_.size() < count) cross_runs();
+    at += n;
+    if (in_prompt && position_ == content_.prompt[run_].length.value) {  // units end where the run does
+      ++run_;
+      position_ = 0;
+      enter_run();
+    } else if (at < count) {
+      hashes_.push_back(cross_runs());
+      ++at;
+    }
   }
 }
 
-/// A unit of tokens of several runs.
-void ContentChain::cross_runs() {
+/// The hash behind a unit of tokens of several runs.
+std::uint64_t ContentChain::cross_runs() {
   std::int64_t left = unit_;
   while (left > 0) {
     const bool in_prompt = run_ < content_.prompt.size();
@@ -73,7 +81,7 @@ void ContentChain::cross_runs() {
       enter_run();
     }
   }
-  hashes_.push_back(state_);
+  return state_;
 }
 
 }  // namespace kvcast

@@ -29,7 +29,7 @@ class ContentChain {
 
  private:
   void extend(std::size_t count);
-  void cross_runs();
+  [[nodiscard]] std::uint64_t cross_runs();
   void enter_run();
 
   Content content_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "sim/base/units.h"
 
@@ -14,8 +15,9 @@ struct BlockTable;
 class BlockWatcher {
  public:
   virtual ~BlockWatcher() = default;
-  /// Nobody uses the block any more; it stays where it is until its room is needed.
-  virtual void released(std::uint64_t key) = 0;
+  /// Where keys are appended of blocks that nobody uses any more; they stay where they are until their room
+  /// is needed. Does not change.
+  [[nodiscard]] virtual std::vector<std::uint64_t>& released() = 0;
   /// Whether evicted() is of interest; does not change.
   [[nodiscard]] virtual bool hears_of_evictions() const { return true; }
   /// The block's room was taken for another; nothing of the content is left.
@@ -26,6 +28,8 @@ class BlockWatcher {
 /// - begins() is asked of the head of the queue; only the first call since admission or forget() may begin a
 /// load.
 ///   True: the sequence waits for it, apart from the queue; its engine learns of the end.
+/// - arrives() is asked once of a sequence that enters the queue, with prefetches(): a load may begin, which
+///   nobody waits for before the sequence is the head.
 /// - usable(): tokens that need no computing, where `found` are in the pool: more where a load has brought
 /// those behind.
 /// - admitted(): the sequence has taken what was loaded.
@@ -34,6 +38,9 @@ class PrefixLoader {
   virtual ~PrefixLoader() = default;
   [[nodiscard]] virtual bool begins(std::uint32_t seq, BlockAllocator& allocator, BlockTable& table,
                                     Tokens found, Tokens known) = 0;
+  [[nodiscard]] virtual bool prefetches() const { return false; }
+  virtual void arrives(std::uint32_t /*seq*/, BlockAllocator& /*allocator*/, BlockTable& /*table*/,
+                       Tokens /*found*/, Tokens /*known*/) {}
   [[nodiscard]] virtual Tokens usable(std::uint32_t seq, Tokens found) const = 0;
   virtual void admitted(std::uint32_t seq) = 0;
   virtual void forget(std::uint32_t seq) = 0;

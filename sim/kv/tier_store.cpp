@@ -12,13 +12,16 @@ TierStore::TierStore(Blocks capacity, EvictionMaker eviction, FineTime lifetime)
 }
 
 void TierStore::reset() {
-  constexpr std::size_t kBuckets = 1024;
+  constexpr std::size_t kBucketsMin = 1024, kBucketsMax = std::size_t{1} << 18;  // to begin with
   entries_.assign(1, {});
-  free_entries_.clear();
+  written_.assign(lifetime_ < kFineNever ? 1 : 0, 0);
+  free_entry_ = kNone;
+  fresh_ = 1;
   residents_.clear();
   free_slots_.clear();
-  resize_buckets(kBuckets);
-  policy_ = eviction_(static_cast<std::size_t>(capacity_.value));
+  const auto capacity = static_cast<std::size_t>(capacity_.value);
+  resize_buckets(std::clamp(std::bit_ceil(2 * capacity), kBucketsMin, kBucketsMax));
+  policy_ = eviction_ == make_lru_eviction ? nullptr : eviction_(capacity);
   used_ = 0;
 }
 
@@ -42,35 +45,58 @@ TierStore::EntryId TierStore::find(BlockKey key) {
   return id;
 }
 
+/// More entries, and as many buckets.
+void TierStore::make_room() {
+  constexpr std::size_t kEntries = 256;
+  if (entries_.size() + kEntries > buckets_.size()) resize_buckets(2 * buckets_.size());
+  entries_.resize(entries_.size() + kEntries);
+  if (!written_.empty()) written_.resize(entries_.size());
+}
+
+/// A key that is not there.
 TierStore::EntryId TierStore::add(BlockKey key) {
-  auto id = static_cast<EntryId>(entries_.size());
-  if (!free_entries_.empty()) {
-    id = free_entries_.back();
-    free_entries_.pop_back();
+  EntryId id = free_entry_;
+  if (id != kNone) {
+    free_entry_ = entries_[id].next;
   } else {
-    if (entries_.size() > buckets_.size()) resize_buckets(2 * buckets_.size());
-    entries_.emplace_back();
+    if (fresh_ == entries_.size()) [[unlikely]]
+      make_room();
+    id = fresh_++;
   }
+  Entry& entry = entries_[id];
   EntryId& first = bucket(key);
-  entries_[id] = {key, first, kOnItsWay};
+  entry.key = key;
+  entry.next = first;
+  entry.slot = kOnItsWay;
   first = id;
   return id;
 }
 
 void TierStore::remove(EntryId id) {
-  EntryId* at = &bucket(entries_[id].key);
-  while (*at != id) at = &entries_[*at].next;
-  *at = entries_[id].next;
-  entries_[id] = {};
-  free_entries_.push_back(id);
+  Entry* const entries = entries_.data();
+  EntryId* at = &bucket(entries[id].key);
+  while (*at != id) at = &entries[*at].next;
+  *at = entries[id].next;
+  entries[id].key = 0;
+  entries[id].next = free_entry_;
+  free_entry_ = id;
+}
+
+void TierStore::use(EntryId id) {
+  if (!is_list()) return policy_->hit(entries_[id].slot);
+  unlink(id);
+  link_newest(id);
 }
 
 // ---- Blocks
 
 void TierStore::expire(EntryId id) {
-  const Slot slot = entries_[id].slot;
-  policy_->dropped(slot);
-  free_slots_.push_back(slot);
+  if (is_list()) {
+    unlink(id);
+  } else {
+    policy_->dropped(entries_[id].slot);
+    free_slots_.push_back(entries_[id].slot);
+  }
   remove(id);
   --used_;
   ++expired_;
@@ -79,58 +105,128 @@ void TierStore::expire(EntryId id) {
 bool TierStore::holds(BlockKey key, FineTime now) {
   const EntryId id = find(key);
   if (id == kNone || entries_[id].slot == kOnItsWay) return false;
-  if (!has_expired(entries_[id], now)) return true;
+  if (!has_expired(id, now)) return true;
   expire(id);
   return false;
 }
 
 void TierStore::touch(BlockKey key) {
   const EntryId id = find(key);
-  if (id != kNone && entries_[id].slot != kOnItsWay) policy_->hit(entries_[id].slot);
+  if (id != kNone && entries_[id].slot != kOnItsWay) use(id);
 }
 
-bool TierStore::lacks(BlockKey key, FineTime now, bool touches) {
-  if (const EntryId id = find(key); id != kNone) {
-    const Entry& entry = entries_[id];
-    if (entry.slot == kOnItsWay) return false;
-    if (!has_expired(entry, now)) {
-      if (touches) policy_->hit(entry.slot);
-      return false;
+std::vector<TierStore::Sent> TierStore::send(std::span<const BlockKey> keys, FineTime now, bool touches) {
+  std::vector<Sent> sent(keys.size());
+  Sent* next = sent.data();
+  for (const BlockKey key : keys) {
+    const Entry* const entries = entries_.data();
+    EntryId id = bucket(key);
+    while (id != kNone && entries[id].key != key) id = entries[id].next;
+    if (id != kNone) {
+      if (entries[id].slot == kOnItsWay) continue;
+      if (!has_expired(id, now)) {
+        if (touches) use(id);
+        continue;
+      }
+      expire(id);
     }
-    expire(id);
+    *next++ = {key, add(key)};
   }
-  (void)add(key);
-  return true;
+  sent.resize(static_cast<std::size_t>(next - sent.data()));
+  return sent;
 }
 
-BlockKey TierStore::insert(BlockKey key, FineTime now) {
-  EntryId id = find(key);
-  if (id == kNone) id = add(key);
-  if (entries_[id].slot != kOnItsWay) {
-    residents_[entries_[id].slot].written = now;
-    policy_->hit(entries_[id].slot);
-    return 0;
+std::int64_t TierStore::insert(std::span<const Sent> blocks, FineTime now, std::vector<BlockKey>* gone) {
+  return is_list() && written_.empty() ? insert_in_list(blocks, gone) : insert_timed(blocks, now, gone);
+}
+
+/// Where a block is noted; what was is forgotten when the store fails.
+TierStore::EntryId TierStore::noted(const Sent& block) {
+  if (block.entry < entries_.size() && entries_[block.entry].key == block.key) return block.entry;
+  const EntryId id = find(block.key);
+  return id != kNone ? id : add(block.key);
+}
+
+std::int64_t TierStore::insert_in_list(std::span<const Sent> blocks, std::vector<BlockKey>* gone) {
+  std::int64_t had_to_go = 0;
+  std::int64_t used = used_;
+  for (const Sent& block : blocks) {
+    const EntryId id = noted(block);
+    Entry* const entries = entries_.data();
+    if (entries[id].slot != kOnItsWay) {
+      use(id);
+      continue;
+    }
+    if (used < capacity_.value) {
+      ++used;
+    } else {
+      const EntryId victim = entries[0].newer;
+      unlink(victim);
+      if (gone != nullptr) gone->push_back(entries[victim].key);
+      remove(victim);
+      ++had_to_go;
+    }
+    entries[id].slot = 0;
+    link_newest(id);
   }
-  BlockKey gone = 0;
-  Slot slot = 0;
-  if (used_ == capacity_.value) {
-    slot = policy_->victim(key);
-    gone = entries_[residents_[slot].entry].key;
-    remove(residents_[slot].entry);
-  } else if (!free_slots_.empty()) {
-    slot = free_slots_.back();
-    free_slots_.pop_back();
-    ++used_;
-  } else {
-    slot = static_cast<Slot>(residents_.size());
-    residents_.emplace_back();
-    ++used_;
+  used_ = used;
+  used_max_ = std::max(used_max_, used);
+  return had_to_go;
+}
+
+std::int64_t TierStore::insert_timed(std::span<const Sent> blocks, FineTime now,
+                                     std::vector<BlockKey>* gone) {
+  std::int64_t had_to_go = 0;
+  for (const Sent& block : blocks) {
+    const EntryId id = noted(block);
+    if (!written_.empty()) written_[id] = now;
+    if (entries_[id].slot != kOnItsWay) {
+      use(id);
+      continue;
+    }
+    if (used_ < capacity_.value) {
+      used_max_ = std::max(used_max_, ++used_);
+      if (!is_list()) take_slot(id, block.key, free_slot());
+    } else {
+      const EntryId victim = make_way(block.key, id);
+      if (gone != nullptr) gone->push_back(entries_[victim].key);
+      remove(victim);
+      ++had_to_go;
+    }
+    if (!is_list()) continue;
+    entries_[id].slot = 0;
+    link_newest(id);
   }
-  residents_[slot] = {id, now};
+  return had_to_go;
+}
+
+/// Who goes for a new block; with a policy the block takes its slot.
+TierStore::EntryId TierStore::make_way(BlockKey key, EntryId id) {
+  if (is_list()) {
+    const EntryId oldest = entries_[0].newer;
+    unlink(oldest);
+    return oldest;
+  }
+  const Slot slot = policy_->victim(key);
+  const EntryId victim = residents_[slot];
+  take_slot(id, key, slot);
+  return victim;
+}
+
+void TierStore::take_slot(EntryId id, BlockKey key, Slot slot) {
+  residents_[slot] = id;
   entries_[id].slot = slot;
   policy_->inserted(slot, {key, 1});
-  used_max_ = std::max(used_max_, used_);
-  return gone;
+}
+
+Slot TierStore::free_slot() {
+  if (free_slots_.empty()) {
+    residents_.emplace_back();
+    return static_cast<Slot>(residents_.size() - 1);
+  }
+  const Slot slot = free_slots_.back();
+  free_slots_.pop_back();
+  return slot;
 }
 
 std::int64_t TierStore::clear(FineTime failed_at) {

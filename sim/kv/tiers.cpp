@@ -121,19 +121,25 @@ bool Tiers::read_arrived(Tier& tier, Link::Flow flow) {
   ++tier.totals.loads;
   tier.totals.blocks_read += read->blocks;
   tier.reads.erase(read);
-  if (--state(seq).parts > 0 || spec_.by_layers) return true;
+  if (--state(seq).parts == 0) stop_waiting(seq);
+  return true;
+}
+
+void Tiers::stop_waiting(std::uint32_t seq) {
+  State& s = state(seq);
+  if (!s.waits) return;
+  s.waits = false;
   --waiting_;
   ended_.push_back(seq);
-  return true;
 }
 
 void Tiers::written(Tier& tier, Link::Flow flow) {
   const auto at =
       std::find_if(tier.writes.begin(), tier.writes.end(), [&](const Write& w) { return w.flow == flow; });
   KVCAST_CHECK(at != tier.writes.end());
-  const std::vector<BlockKey> keys = std::move(at->keys);
+  const std::vector<TierStore::Sent> blocks = std::move(at->blocks);
   tier.writes.erase(at);
-  store(static_cast<std::size_t>(&tier - tiers_.data()), keys);
+  store(static_cast<std::size_t>(&tier - tiers_.data()), blocks);
 }
 
 /// All that the tier holds is lost, and what is on its link.
@@ -157,14 +163,10 @@ void Tiers::abort(std::uint32_t seq, FineTime at) {
   State& s = state(seq);
   drop_load(s);
   s.parts = 0;
-  if (spec_.by_layers) return;
-  --waiting_;
-  ended_.push_back(seq);
+  stop_waiting(seq);
 }
 
 // ---- Down
-
-void Tiers::released(std::uint64_t key) { released_.push_back(key); }
 
 void Tiers::evicted(std::uint64_t key) {
   if (spec_.writes == TierWrites::back) evicted_.push_back(key);
@@ -178,7 +180,8 @@ void Tiers::flush_released() {
 void Tiers::flush() {
   if (spec_.writes == TierWrites::back) {
     released_.clear();
-    if (!evicted_.empty()) write(0, std::exchange(evicted_, {}));
+    if (!evicted_.empty()) write(0, evicted_);
+    evicted_.clear();
     return set_time(now_);
   }
   if (spec_.writes == TierWrites::on_hit) {
@@ -188,39 +191,34 @@ void Tiers::flush() {
       return static_cast<std::int64_t>(uses) < spec_.uses_before_write;
     });
   }
-  for (std::size_t i = 0; i < tiers_.size(); ++i) write(i, std::vector<BlockKey>(released_));
+  for (std::size_t i = 0; i < tiers_.size(); ++i) write(i, released_);
   released_.clear();
   set_time(now_);
 }
 
 /// Sends the blocks that a tier lacks, in one transfer.
-void Tiers::write(std::size_t i, std::vector<BlockKey>&& keys) {
+void Tiers::write(std::size_t i, std::span<const BlockKey> keys) {
   Tier& tier = tiers_[i];
   if (!tier.works(now_) || tier.spec->write.bytes_per_s <= 0) return;
   const bool touches = spec_.writes != TierWrites::back;
-  std::erase_if(keys, [&](BlockKey key) { return !tier.store->lacks(key, now_, touches); });
-  if (keys.empty()) return;
+  std::vector<TierStore::Sent> blocks = tier.store->send(keys, now_, touches);
+  if (blocks.empty()) return;
   Link& link = tier.down();
-  auto bytes = static_cast<std::int64_t>(keys.size()) * spec_.block_bytes;
+  auto bytes = static_cast<std::int64_t>(blocks.size()) * spec_.block_bytes;
   if (tier.spec->one_way)
     bytes = std::llround(static_cast<double>(bytes) *
                          (tier.spec->read.bytes_per_s / tier.spec->write.bytes_per_s));
-  tier.writes.push_back({link.start(now_, bytes), std::move(keys)});
+  tier.writes.push_back({link.start(now_, bytes), std::move(blocks)});
   next_ = std::min(next_, link.next());
 }
 
-void Tiers::store(std::size_t i, const std::vector<BlockKey>& keys) {
+void Tiers::store(std::size_t i, std::span<const TierStore::Sent> blocks) {
   Tier& tier = tiers_[i];
+  const bool goes_on = spec_.writes == TierWrites::back && i + 1 < tiers_.size();
   std::vector<BlockKey> gone;
-  for (const BlockKey key : keys) {
-    const BlockKey victim = tier.store->insert(key, now_);
-    ++tier.totals.blocks_written;
-    if (victim == 0) continue;
-    ++tier.totals.blocks_evicted;
-    gone.push_back(victim);
-  }
-  const bool goes_on = spec_.writes == TierWrites::back && i + 1 < tiers_.size() && !gone.empty();
-  if (goes_on) write(i + 1, std::move(gone));
+  tier.totals.blocks_evicted += tier.store->insert(blocks, now_, goes_on ? &gone : nullptr);
+  tier.totals.blocks_written += static_cast<std::int64_t>(blocks.size());
+  if (!gone.empty()) write(i + 1, gone);
 }
 
 // ---- Up
@@ -228,16 +226,40 @@ void Tiers::store(std::size_t i, const std::vector<BlockKey>& keys) {
 bool Tiers::begins(std::uint32_t seq, BlockAllocator& allocator, BlockTable& table, Tokens found,
                    Tokens known) {
   State& s = state(seq);
-  if (s.asked || allocator.content_key(table, 0) == 0) return false;
+  if (s.asked) return false;
   s.asked = true;
+  set_time(now_);
+  // What was sent for on arrival is of no use where the pool has all of it by now, or has lost what it builds
+  // on.
+  const bool has_load = s.loaded > 0 && s.base <= found.value && found.value < s.base + s.loaded;
+  if (!has_load) {
+    if (s.loaded > 0) abort(seq, now_);
+    start_load(seq, allocator, table, found, known);
+  }
+  if (spec_.by_layers || s.parts == 0) return false;
+  s.waits = true;
+  s.began = now_;
+  ++waiting_;
+  return true;
+}
+
+void Tiers::arrives(std::uint32_t seq, BlockAllocator& allocator, BlockTable& table, Tokens found,
+                    Tokens known) {
+  start_load(seq, allocator, table, found, known);
+}
+
+/// Of what follows the tokens found in the pool, sends for what the tiers have.
+void Tiers::start_load(std::uint32_t seq, BlockAllocator& allocator, BlockTable& table, Tokens found,
+                       Tokens known) {
+  if (allocator.content_key(table, 0) == 0) return;
   set_time(now_);
   flush();
   const std::int64_t first = found.value / spec_.block_tokens;
   std::vector<Segment> load = segments(allocator, table, first, (known.value - 1) / spec_.block_tokens);
   drop_what_is_too_slow(load, found.value);
-  if (load.empty()) return false;
+  if (load.empty()) return;
+  State& s = state(seq);
   s.base = found.value;
-  s.began = now_;
   s.by = spec_.by_layers ? arrival_of(load) : -1;
   std::int64_t blocks = 0;
   for (const Segment& part : load) {
@@ -252,15 +274,7 @@ bool Tiers::begins(std::uint32_t seq, BlockAllocator& allocator, BlockTable& tab
   }
   s.loaded = blocks * spec_.block_tokens;
   ++with_load_;
-  if (spec_.by_layers) {
-    set_time(now_);
-    return false;
-  }
-  ++waiting_;
   set_time(now_);
-  if (s.parts > 0) return true;
-  std::erase(ended_, seq);  // it took no time
-  return false;
 }
 
 /// Which tier each of the blocks is read from, as far as they are all somewhere.

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -45,7 +46,8 @@ struct TiersSpec {
   bool load_always = false;  // false: only what arrives sooner than it would be computed
   bool by_layers =
       false;  // a step computes a layer while the next ones are loaded; else the sequence waits for all
-  double cache_ratio = 1;  // share of the blocks found that is loaded; the rest is computed
+  double cache_ratio = 1;   // share of the blocks found that is loaded; the rest is computed
+  bool on_arrival = false;  // loads begin when a request arrives; else when it comes to the head of the queue
 };
 
 /// Stores that the replicas of one run have in common, by tier; null where each has its own.
@@ -67,6 +69,9 @@ struct SharedTiers {
 /// - A load is one transfer a tier; its sequence waits for the last. A tier that fails ends the loads that it
 /// has a part
 ///   in; their sequences go back to the queue with nothing.
+/// - on_arrival: a load that is under way when its sequence comes to the head is waited for; where there is
+/// none,
+///   or its tokens no longer follow those in the pool, the head is asked as it is without.
 /// - A block that somebody sends to a tier is not sent there again.
 /// - A block that is on its way down is not found there yet; it needs no room in the pool.
 class Tiers final : public PrefixLoader, public BlockWatcher {
@@ -94,12 +99,15 @@ class Tiers final : public PrefixLoader, public BlockWatcher {
 
   bool begins(std::uint32_t seq, BlockAllocator& allocator, BlockTable& table, Tokens found,
               Tokens known) override;
+  [[nodiscard]] bool prefetches() const override { return spec_.on_arrival; }
+  void arrives(std::uint32_t seq, BlockAllocator& allocator, BlockTable& table, Tokens found,
+               Tokens known) override;
   [[nodiscard]] Tokens usable(std::uint32_t seq, Tokens found) const override;
   void admitted(std::uint32_t seq) override;
   void forget(std::uint32_t seq) override;
-  /// When the sequence's latest load began.
+  /// When the sequence began to wait for its latest load.
   [[nodiscard]] FineTime began(std::uint32_t seq) const { return states_[seq].began; }
-  void released(std::uint64_t key) override;
+  [[nodiscard]] std::vector<std::uint64_t>& released() override { return released_; }
   [[nodiscard]] bool hears_of_evictions() const override { return spec_.writes != TierWrites::through; }
   void evicted(std::uint64_t key) override;
 
@@ -111,7 +119,7 @@ class Tiers final : public PrefixLoader, public BlockWatcher {
   };
   struct Write {
     Link::Flow flow;
-    std::vector<BlockKey> keys;
+    std::vector<TierStore::Sent> blocks;
   };
   struct Tier {
     explicit Tier(const TierSpec& tier_spec);
@@ -131,8 +139,9 @@ class Tiers final : public PrefixLoader, public BlockWatcher {
     std::size_t tier;
     std::int64_t blocks;
   };
-  struct State {  // of a sequence
-    bool asked = false;
+  struct State {              // of a sequence
+    bool asked = false;       // at the head of the queue
+    bool waits = false;       // apart from the queue, for the last transfer
     std::int64_t base = 0;    // tokens in the pool when the load began
     std::int64_t loaded = 0;  // tokens behind them, loaded or on their way
     int parts = 0;            // transfers under way
@@ -141,6 +150,8 @@ class Tiers final : public PrefixLoader, public BlockWatcher {
   };
 
   [[nodiscard]] State& state(std::uint32_t seq);
+  void start_load(std::uint32_t seq, BlockAllocator& allocator, BlockTable& table, Tokens found,
+                  Tokens known);
   void drop_load(State& s) {
     if (s.loaded > 0) --with_load_;
     s.loaded = 0;
@@ -152,8 +163,9 @@ class Tiers final : public PrefixLoader, public BlockWatcher {
   void written(Tier& tier, Link::Flow flow);
   void fail(Tier& tier, FineTime at);
   void abort(std::uint32_t seq, FineTime at);
-  void store(std::size_t tier, const std::vector<BlockKey>& keys);
-  void write(std::size_t tier, std::vector<BlockKey>&& keys);
+  void stop_waiting(std::uint32_t seq);
+  void store(std::size_t tier, std::span<const TierStore::Sent> blocks);
+  void write(std::size_t tier, std::span<const BlockKey> keys);
   void flush();
   [[nodiscard]] std::vector<Segment> segments(BlockAllocator& allocator, BlockTable& table,
                                               std::int64_t first, std::int64_t end);

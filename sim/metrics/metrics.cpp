@@ -111,6 +111,7 @@ Metrics reduce(const RunRecord& record, const DeploymentFacts& facts) {
   metrics.total_input_tokens = record.input_tokens;
   metrics.total_output_tokens = record.output_tokens;
   metrics.preemptions = record.preemptions;
+  metrics.preemptions_swapped = record.preemptions_swapped;
   metrics.recomputed_tokens = record.recomputed_tokens;
   metrics.branched_requests = record.branches.requests;
   metrics.blocks_copied = record.branches.blocks_copied;

@@ -61,7 +61,7 @@ struct Metrics {
   double kv_usage_peak = 0;                  // from each replica's own peak, not from scrapes
   double kv_waste_mean = 0;  // slots in use that hold no token / slots in use, both summed over time
   double kv_external_fragmentation_mean = 0;  // 1 - largest free run / free blocks, where any is free
-  std::int64_t preemptions = 0, recomputed_tokens = 0;
+  std::int64_t preemptions = 0, preemptions_swapped = 0, recomputed_tokens = 0;
   std::int64_t branched_requests = 0;  // completed requests with several answers (n, best_of, beam_width)
   std::int64_t blocks_copied = 0;      // copy on write: one branch wrote to a block that others kept
   double branch_saving =

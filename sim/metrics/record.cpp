@@ -61,6 +61,7 @@ void RunRecord::merge(const RunRecord& other) {
   input_tokens += other.input_tokens;
   output_tokens += other.output_tokens;
   preemptions += other.preemptions;
+  preemptions_swapped += other.preemptions_swapped;
   recomputed_tokens += other.recomputed_tokens;
   branches.requests += other.branches.requests;
   branches.blocks += other.branches.blocks;

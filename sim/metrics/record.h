@@ -102,6 +102,7 @@ struct RunRecord {
   std::int64_t input_tokens = 0;   // of completed requests
   std::int64_t output_tokens = 0;  // of completed requests
   std::int64_t preemptions = 0;
+  std::int64_t preemptions_swapped = 0;    // of them, to host memory
   std::int64_t recomputed_tokens = 0;      // tokens whose KV preemptions threw away, to be computed again
   std::int64_t prefix_queried_tokens = 0;  // prompt tokens looked up in a prefix cache
   std::int64_t prefix_hit_tokens = 0;      // of them, found there

@@ -16,6 +16,8 @@ class LeastAttention final : public StepTimer {
     StepShape least = shape;
     least.decode_context = least.decode_reach = std::min(shape.decode_context, shape.decode_seqs);
     least.prefill_context = least.prefill_pairs = std::min(shape.prefill_pairs, shape.tokens);
+    least.prefill_reach = std::min(shape.prefill_reach, shape.tokens);
+    least.prefill_reach_pairs = std::min(shape.prefill_reach_pairs, shape.tokens);
     return timer_.step(least);
   }
   [[nodiscard]] DecodeLine decode(std::int64_t seqs, std::int64_t /*context*/) const override {

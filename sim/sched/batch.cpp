@@ -44,6 +44,11 @@ SeqIndex Batch::add(const Sequence& sequence, Tokens end, Content&& content) {
   allocator_.open(at(seq).table, std::move(content));
   if (options_.loader != nullptr) options_.loader->forget(static_cast<std::uint32_t>(seq));
   order_.push(sequence, seq);
+  if (options_.loader != nullptr && options_.loader->prefetches()) {
+    Sequence& s = at(seq);
+    const Tokens found = allocator_.lookup(s.table, s.known);
+    options_.loader->arrives(static_cast<std::uint32_t>(seq), allocator_, s.table, found, s.known);
+  }
   return seq;
 }
 
@@ -190,7 +195,7 @@ bool Batch::schedule_grouped() {
     const Sequence& s = sequence(seq);
     needed += allocator_.needed(s.table, s.computed + std::min(wanted(seq, rules_.cap), left));
   }
-  if (needed + rules_.spare * rows_max > allocator_.free()) return false;
+  if (needed + rules_.spare * rows_max > allocator_.free_for_any()) return false;
 
   group_scheduled_ = true;
   budget_ = left;
@@ -279,10 +284,10 @@ void Batch::preempt(SeqIndex seq) {
   unlink(seq);
   std::erase(individuals_, seq);
   std::erase(last_steps_, seq);
-  if (options_.swap || s.forked) return swap_out(seq);
+  if (s.forked || (options_.swap && swaps(s))) return swap_out(seq);
   allocator_.suspend(s.table);
   if (options_.loader != nullptr) options_.loader->forget(static_cast<std::uint32_t>(seq));
-  preempted_.push_back({seq, s.computed});
+  preempted_.push_back({seq, s.computed, false});
   s.computed = Tokens{0};
   if (!options_.keeps_drafts_on_preemption) s.drafts = Tokens{0};
   order_.push_preempted(s, seq);
@@ -292,6 +297,17 @@ void Batch::preempt(SeqIndex seq) {
 Blocks Batch::blocks_of(const Sequence& s) const {
   if (s.forked) return Blocks{forking().branches(s.table).blocks()};
   return allocator_.held(s.table, s.computed);
+}
+
+/// With a choice: what is compared is what the choice costs the engine, which waits for both copies, or
+/// computes the tokens that it had computed in a step of their own.
+bool Batch::swaps(const Sequence& s) const {
+  if (!options_.swap->where_cheaper) return true;
+  KVCAST_CHECK(options_.timer != nullptr);
+  const Blocks blocks = blocks_of(s);
+  if (blocks > swap_free_) return false;
+  const FineDuration copies = options_.swap->block_time * (2 * blocks.value);
+  return copies < options_.timer->step(chunk_shape(0, s.computed.value)).time;
 }
 
 /// \throws InputError where host memory lacks room, as the engine stops with an error then
@@ -309,7 +325,7 @@ void Batch::swap_out(SeqIndex seq) {
   swap_free_ -= blocks;
   moved_ += blocks;
   s.forked ? allocator_.suspend(s.table) : allocator_.release(s.table);
-  preempted_.push_back({seq, Tokens{0}});
+  preempted_.push_back({seq, Tokens{0}, true});
   swapped_.push_back(seq);
 }
 
@@ -451,6 +467,10 @@ StepShape Batch::step_shape() const {
       ++shape.prefill_seqs;
       shape.prefill_context += options_.reach.keys(held, n);
       shape.prefill_pairs += options_.reach.pairs(held, n);
+      if (options_.reach.counts_prompts_apart()) {
+        shape.prefill_reach += options_.reach.chunk_keys(held, n);
+        shape.prefill_reach_pairs += options_.reach.chunk_pairs(held, n);
+      }
     }
   }
   return shape;

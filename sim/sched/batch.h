@@ -37,6 +37,9 @@ struct SwapSpace {
   Blocks blocks;              // that it holds
   FineDuration block_time{};  // that moving one block takes, either way
   std::int64_t block_bytes = 0;
+  /// Only sequences whose blocks have room there and are copied out and in again sooner than their tokens are
+  /// computed again; the others are computed again.
+  bool where_cheaper = false;
 };
 
 /// Sequences with several branches (Sequence::branches).
@@ -59,6 +62,7 @@ struct BatchOptions {
   Tokens max_model_len = Tokens::max();
   const Speculation* speculation = nullptr;
   std::optional<SwapSpace> swap;     // preempted sequences keep their KV there; none: they are computed again
+  const StepTimer* timer = nullptr;  // with swap->where_cheaper: says what computing them again takes
   std::optional<ForkOptions> forks;  // none: sequences have one branch
   Reach reach;                       // what bounded layers attend to; off: all layers attend to everything
   PrefixLoader* loader = nullptr;    // brings prefixes in from below the GPU's memory
@@ -151,7 +155,8 @@ class Batch {
   // The engine's side.
   struct Preemption {
     SeqIndex seq;
-    Tokens dropped;  // tokens whose KV was thrown away
+    Tokens dropped;        // tokens whose KV was thrown away
+    bool swapped = false;  // its KV is in host memory
   };
   struct Dissolved {
     SeqIndex seq;
@@ -283,6 +288,7 @@ class Batch {
   void commit_group_until(std::int64_t clock);
   void dissolve_group();
   void preempt(SeqIndex seq);
+  [[nodiscard]] bool swaps(const Sequence& s) const;
   void swap_out(SeqIndex seq);
   [[nodiscard]] Blocks blocks_of(const Sequence& s) const;
   void enter(SeqIndex seq, Tokens n, Tokens drafts);

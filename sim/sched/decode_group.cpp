@@ -37,7 +37,25 @@ void DecodeGroup::join(const Member& member) {
   std::push_heap(endings_.begin(), endings_.end(), later);
 }
 
+/// With every step a token more, and with a new chunk its size less.
+void DecodeGroup::attend_in_chunks(const Member& member) {
+  const std::int64_t attended = reach_.of(member.known.value, 0);
+  attended_ += attended;
+  ++attending_more_;
+  if (attended == 1) just_full_ -= reach_.cap;
+  const std::int64_t left = reach_.cap - attended + 1;
+  const std::int64_t end = clock_ + member.remaining.value;
+  if (clock_ + left < end) push_turn({clock_ + left, -1, end});
+}
+
+/// What the sum holds of a member at its end.
+std::int64_t DecodeGroup::attended_at_end(const Ending& ending) const {
+  const std::int64_t attended = reach_.of(ending.known, ending.dropped);
+  return reach_.chunks && attended == 1 ? reach_.cap + 1 : attended;  // no turn is told of at the end
+}
+
 void DecodeGroup::attend(const Member& member) {
+  if (reach_.chunks) return attend_in_chunks(member);
   const std::int64_t known = member.known.value;
   attended_ += reach_.of(known, member.dropped);
   const std::int64_t room = reach_.cap > 0 ? reach_.cap - (known - member.dropped) : member.remaining.value;
@@ -61,6 +79,10 @@ void DecodeGroup::pass_turns() {
     if (turn.phase >= 0) {
       --crossings_[static_cast<std::size_t>(turn.phase)];
       --growing_;
+    } else if (reach_.chunks) {
+      attended_ -= reach_.cap;
+      just_full_ -= reach_.cap;
+      if (turn.at + reach_.cap < turn.end) push_turn({turn.at + reach_.cap, -1, turn.end});
     } else {
       --attending_more_;
       ++just_full_;
@@ -113,8 +135,8 @@ void DecodeGroup::advance(std::int64_t steps, std::vector<Ending>& ended) {
     --size_;
     context_ -= ending.known;
     if (reach_.on()) {
-      attended_ -= reach_.of(ending.known, ending.dropped);
-      if (reach_.cap == 0 || ending.known - ending.dropped <= reach_.cap) --attending_more_;
+      attended_ -= attended_at_end(ending);
+      if (reach_.cap == 0 || reach_.chunks || ending.known - ending.dropped <= reach_.cap) --attending_more_;
     }
     if (ending.phase >= 0) {
       --crossings_[static_cast<std::size_t>(ending.phase)];

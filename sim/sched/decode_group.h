@@ -54,14 +54,14 @@ class DecodeGroup {
   [[nodiscard]] std::int64_t context() const { return context_; }
   /// Sum over the members of what bounded layers attend to in the next step; 0 without such layers.
   [[nodiscard]] std::int64_t attended() const { return attended_; }
-  /// Members whose part in that still grows with every step.
+  /// Members whose part in that grows with the next step.
   [[nodiscard]] std::int64_t attending_more() const { return attending_more_; }
   /// attended() one token earlier: of the tokens that are held already.
   [[nodiscard]] std::int64_t attended_before() const { return attended_ - attending_more_ - just_full_; }
   [[nodiscard]] std::int64_t clock() const { return clock_; }
   /// Steps until the first member ends; the group must not be empty.
   [[nodiscard]] std::int64_t steps_to_first_end() const { return endings_.front().at - clock_; }
-  /// Steps until a member's attention or its blocks stop to grow.
+  /// Steps until a member's attention or its blocks stop to grow, or its attention starts a new chunk.
   [[nodiscard]] std::int64_t steps_to_first_turn() const {
     return turns_.empty() ? std::numeric_limits<std::int64_t>::max() : turns_.front().at - clock_;
   }
@@ -84,13 +84,17 @@ class DecodeGroup {
   void clear();
 
  private:
-  /// A member stops to grow: its attention, or (from this phase) its blocks.
+  /// A member stops to grow: its attention, or (from this phase) its blocks. Or its attention starts a new
+  /// chunk.
   struct Turn {
-    std::int64_t at;     // clock
-    std::int64_t phase;  // -1: attention
+    std::int64_t at;       // clock
+    std::int64_t phase;    // -1: attention
+    std::int64_t end = 0;  // clock: the member's, where chunks follow each other
   };
 
   void attend(const Member& member);
+  void attend_in_chunks(const Member& member);
+  [[nodiscard]] std::int64_t attended_at_end(const Ending& ending) const;
   void push_turn(const Turn& turn);
   void pass_turns();
   static bool turns_later(const Turn& a, const Turn& b) { return a.at > b.at; }
@@ -105,8 +109,10 @@ class DecodeGroup {
   Reach reach_;
   std::int64_t attended_ = 0;
   std::int64_t attending_more_ = 0;
-  std::int64_t just_full_ = 0;  // members whose attention reached its cap with the last step
-  std::vector<Turn> turns_;     // heap, the first in front
+  /// Members whose attention reached its cap with the last step; with chunks minus the tokens of those that
+  /// the last step left behind.
+  std::int64_t just_full_ = 0;
+  std::vector<Turn> turns_;  // heap, the first in front
   std::int64_t size_ = 0;
   std::int64_t context_ = 0;
   std::int64_t clock_ = 0;

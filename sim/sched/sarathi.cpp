@@ -27,6 +27,7 @@ class Sarathi final : public Scheduler {
     batch.begin_step(parameters_.max_num_batched_tokens);
     (void)batch.schedule_running({.decodes_first = true, .spare = Blocks{1}});
     while (batch.budget() > Tokens{0} && batch.waiting() > 0 && batch.running() < parameters_.max_num_seqs) {
+      if (batch.load_front()) continue;
       if (!admit(batch)) break;
     }
   }

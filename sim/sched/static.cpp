@@ -51,11 +51,18 @@ class Static final : public Scheduler {
     const Reach& reach = batch.reach();
     padding.prefill_context = members_ * reach.keys(0, length);
     padding.prefill_pairs = members_ * reach.pairs(0, length);
+    if (reach.counts_prompts_apart()) {
+      padding.prefill_reach = members_ * reach.chunk_keys(0, length);
+      padding.prefill_reach_pairs = members_ * reach.chunk_pairs(0, length);
+    }
     for (const Chunk& chunk : batch.chunks()) {
       const std::int64_t n = chunk.n.value;
       padding.tokens -= n;
       padding.prefill_context -= reach.keys(0, n);
       padding.prefill_pairs -= reach.pairs(0, n);
+      if (!reach.counts_prompts_apart()) continue;
+      padding.prefill_reach -= reach.chunk_keys(0, n);
+      padding.prefill_reach_pairs -= reach.chunk_pairs(0, n);
     }
     batch.pad(padding);
   }

@@ -42,6 +42,7 @@ class TensorRtLlm final : public Scheduler {
     Blocks unpromised =
         parameters_.guaranteed_no_evict ? batch.allocator().total() - promised(batch) : Blocks{0};
     while (batch.budget() > Tokens{0} && batch.waiting() > 0 && batch.running() < parameters_.max_num_seqs) {
+      if (batch.load_front()) continue;
       if (!admit(batch, unit, unpromised)) break;  // nobody overtakes the head of the queue
     }
   }

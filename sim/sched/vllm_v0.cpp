@@ -52,6 +52,7 @@ class VllmV0 final : public Scheduler {
 
   [[nodiscard]] bool admit(Batch& batch) const {
     if (!has_room(batch, batch.waiting_front())) return false;
+    if (batch.load_front()) return true;
     const Tokens cached = batch.lookup_front();
     const Sequence& head = batch.sequence(batch.waiting_front());
     const Tokens n = head.known - cached;

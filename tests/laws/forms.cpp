@@ -1,6 +1,8 @@
 // Every form of KV cache under every scheduler on three kinds of models: both step paths and any number of
 // threads give the same run, nothing is lost, memory stays within the form's bound. What no engine could run
 // is refused with a reason.
+#include <fmt/format.h>
+
 #include <boost/test/unit_test.hpp>
 #include <map>
 
@@ -44,6 +46,16 @@ const std::vector<Form>& forms() {
       {"streaming layers",
        {{"engine.model_overrides.streaming_layers", "[1, 3, 5]"},
         {"engine.model_overrides.streaming_window", "512"}}},
+      {"pools apart", {{"engine.kv_pools", "split"}}},
+      {"pools apart, a share given",
+       {{"engine.kv_pools", "split"},
+        {"engine.kv_pool_window_share", "0.4"},
+        {"engine.enable_prefix_caching", "true"}}},
+      {"tiers, loads on arrival",
+       {{"engine.enable_prefix_caching", "true"},
+        {"engine.num_gpu_blocks_override", "600"},
+        {"engine.kv_offload", "{host_gib: 8, prefetch: on_arrival}"}}},
+      {"swap or recompute", {{"engine.num_gpu_blocks_override", "600"}, {"engine.preemption", "cheapest"}}},
       {"gqa 4", {{"engine.model_overrides.num_key_value_heads", "4"}}},
   };
   return all;
@@ -187,6 +199,57 @@ BOOST_AUTO_TEST_CASE(steps_read_window_and_sinks_and_nothing_else) {
       {{"engine.allocator", "sinks"}, {"engine.sinks.sinks", "4"}, {"engine.sinks.window", "1020"}});
   BOOST_TEST(static_cast<std::int64_t>(wide - narrow) == 1024 * kTokenBytes);
   BOOST_TEST(static_cast<std::int64_t>(sinks) == static_cast<std::int64_t>(narrow));
+}
+
+/// What one request of Llama 4 Scout on eight GPUs moves and computes: 36 of its 48 layers attend in chunks,
+/// on a rank each with a KV head of 128 (512 bytes a token) and five query heads.
+StepTotals scout(std::int64_t chunk, std::int64_t input, std::int64_t output) {
+  ScenarioText text = open_scenario(
+      "default",
+      {{"model", "llama-4-scout"},
+       {"engine.model_overrides.text_config.attention_chunk_size", std::to_string(chunk)},
+       {"engine.max_model_len", "60000"},
+       {"engine.step_time.roofline", "true"},
+       {"cluster.tensor_parallel_size", "8"},
+       {"cluster.replicas", "1"},
+       {"workload",
+        fmt::format(
+            "{{synthetic: {{requests: 1, arrivals: {{process: constant, rate: 1}}, input: {{fixed: {}}}, "
+            "output: {{fixed: {}}}}}}}",
+            input, output)}});
+  Experiment experiment = compose(read_scenario(text));
+  return run(experiment.cluster, experiment.workload.make_source, *experiment.timer, {}).steps;
+}
+
+/// A decode reads its own chunk of the cache: as the context grows by a token a step, (known - 1) mod chunk +
+/// 1 tokens. Two chunk sizes differ by the difference of those sums, to the byte.
+BOOST_AUTO_TEST_CASE(chunked_layers_read_their_chunk_and_nothing_else) {
+  constexpr std::int64_t kInput = 3'000, kOutput = 9'000;
+  const auto read = [](std::int64_t chunk) {
+    std::int64_t tokens = 0;  // of one layer; the first output comes from the prompt's step
+    for (std::int64_t known = kInput + 1; known < kInput + kOutput; ++known)
+      tokens += (known - 1) % chunk + 1;
+    return tokens;
+  };
+  const auto bytes = [](std::int64_t chunk) { return scout(chunk, kInput, kOutput).hbm_bytes; };
+  const Int128 narrow = bytes(1'000), wide = bytes(2'048), whole = bytes(16'384);
+  // The prompt's own step reads a chunk's keys too: of 3,000 tokens those since the last chunk began are all
+  // of the step's tokens, whatever the chunk.
+  BOOST_TEST(static_cast<std::int64_t>(wide - narrow) == 36 * 512 * (read(2'048) - read(1'000)));
+  BOOST_TEST(static_cast<std::int64_t>(whole - wide) == 36 * 512 * (read(16'384) - read(2'048)));
+}
+
+/// And a prompt computes the pairs of its chunks: 4 FLOP for each of 5 heads of 128.
+BOOST_AUTO_TEST_CASE(prompts_compute_the_pairs_of_their_chunks) {
+  constexpr std::int64_t kInput = 7'500;  // one step
+  const auto pairs = [](std::int64_t chunk) {
+    std::int64_t sum = 0;
+    for (std::int64_t at = 0; at < kInput; ++at) sum += at % chunk + 1;
+    return sum;
+  };
+  const auto flop = [](std::int64_t chunk) { return scout(chunk, kInput, 1).flop; };
+  BOOST_TEST(static_cast<std::int64_t>(flop(4'096) - flop(1'000)) ==
+             36 * 4 * 5 * 128 * (pairs(4'096) - pairs(1'000)));
 }
 
 /// Llama-3.1-8B by hand: 32 layers x 8 KV heads x 128 elements, K and V.

@@ -32,6 +32,7 @@ void for_each_step(const std::string& scheduler, int runs, Law law) {
                                               {scheduler, "", false});  // steps name requests
     random.setup.replicas = 1;
     random.setup.engine.path = StepPath::step_by_step;
+    if (random.setup.engine.batch.swap) random.setup.engine.batch.swap->where_cheaper = false;
     Watcher watcher;
     RunHooks hooks;
     hooks.requests = &watcher;

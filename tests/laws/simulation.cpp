@@ -138,7 +138,8 @@ BOOST_AUTO_TEST_CASE(steps_never_overlap_and_pools_balance) {
       // Asynchronous: the next step has taken its blocks by the time this one gives back.
       if (!random.setup.engine.batch.asynchronous) BOOST_REQUIRE(step.free_updated >= step.free_scheduled);
       BOOST_REQUIRE(static_cast<std::int64_t>(step.scheduled.size()) <= step.running);
-      const bool recomputes = !random.setup.engine.batch.swap;  // swapped sequences keep what they have
+      // Swapped sequences keep what they have; those that are computed again are admitted again.
+      const bool recomputes = !random.setup.engine.batch.swap;
       for (const RequestId id : step.preempted) {
         const bool has_branches =
             random.setup.engine.batch.forks && test::answers_of(random.requests[to_number(id)]) > 1;

@@ -115,6 +115,7 @@ void random_bounds(std::uint64_t seed, const std::string& allocator, CachedBlock
   if (allocator == "quest" || (allocator == "paged" && random.uniform() < 0.3)) {  // layers that read a part
     reach.cap = random.integer(1, 300);
     reach.everywhere = random.uniform() < 0.3;
+    reach.chunks = RandomStream(seed, "laws/chunks").uniform() < 0.4;
   }
   if (plain || allocator == "quest") return;
   KvGroup& first = layers.groups.front();
@@ -234,6 +235,19 @@ RandomRun random_run(std::uint64_t seed, const Choice& choice) {
   layers.caching = allocator == "paged" && random.uniform() < 0.5;
   if (allocator == "paged" && scheduler == "vllm-v1" && random.uniform() < 0.4)
     random_windows(random, layers);
+  if (RandomStream(seed, "laws/chunk groups").uniform() < 0.3) {
+    for (KvGroup& group : layers.groups) group.chunks = group.window > 0;
+  }
+  if (layers.groups.size() > 1) {
+    RandomStream split(seed, "laws/split pools");
+    const bool splits = split.uniform() < 0.35;
+    bool one = false, other = false;
+    for (KvGroup& group : layers.groups) {
+      group.bounded = group.window > 0;
+      (group.bounded ? one : other) = true;
+    }
+    if (splits && one && other) layers.bounded_share = 0.2 + 0.6 * split.uniform();
+  }
   Reach reach;
   random_bounds(seed, allocator, layers, reach);
   if (layers.caching) layers.eviction = random_eviction(seed);
@@ -246,6 +260,7 @@ RandomRun random_run(std::uint64_t seed, const Choice& choice) {
     engine.batch.swap = SwapSpace{.blocks = Blocks{1 << 20},
                                   .block_time = FineDuration{random.integer(0, 1'000'000) << kFineBits},
                                   .block_bytes = random.integer(1, 1000)};
+    engine.batch.swap->where_cheaper = RandomStream(seed, "laws/cheapest").uniform() < 0.4;
   }
   // In quarters of the longest request: pools that cannot hold it, pools that press, pools that do not.
   const std::int64_t pool_tokens =
@@ -317,10 +332,10 @@ std::string text_of(const RunRecord& r) {
   text += fmt::format("\narrived {} completed {} long {} never {} unfinished {} good {} in {} out {}\n",
                       r.arrived, r.completed, r.rejected_too_long, r.rejected_never_fits, r.unfinished,
                       r.good, r.input_tokens, r.output_tokens);
-  text += fmt::format("preemptions {} recomputed {} first {} last {} peak {} stuck {} {}\n", r.preemptions,
-                      r.recomputed_tokens, r.first_arrival.time_since_epoch().count(),
-                      r.last_token.time_since_epoch().count(), r.blocks_used_max, r.stuck,
-                      to_number(r.stuck_request));
+  text += fmt::format("preemptions {} swapped {} recomputed {} first {} last {} peak {} stuck {} {}\n",
+                      r.preemptions, r.preemptions_swapped, r.recomputed_tokens,
+                      r.first_arrival.time_since_epoch().count(), r.last_token.time_since_epoch().count(),
+                      r.blocks_used_max, r.stuck, to_number(r.stuck_request));
   text +=
       fmt::format("steps {} tokens {} busy {} bytes {} flop {}\n", r.steps.steps, r.steps.scheduled_tokens,
                   text_of(r.steps.busy_fine), text_of(r.steps.hbm_bytes), text_of(r.steps.flop));

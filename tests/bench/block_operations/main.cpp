@@ -74,7 +74,10 @@ class CountingBlocks final : public BlockAllocator, public BlockWatcher {
   void commit(BlockTable& table, Tokens shareable) override { blocks_->commit(table, shareable); }
   void release(BlockTable& table) override { give_back(table, false); }
   void suspend(BlockTable& table) override { give_back(table, true); }
-  void watch(BlockWatcher* watcher) override { watcher_ = watcher; }
+  void watch(BlockWatcher* watcher) override {
+    watcher_ = watcher;
+    blocks_->watch(this);
+  }
   [[nodiscard]] std::uint64_t content_key(const BlockTable& table, std::int64_t index) override {
     return blocks_->content_key(table, index);
   }
@@ -87,8 +90,8 @@ class CountingBlocks final : public BlockAllocator, public BlockWatcher {
     counts_.allocated += n.value;
     blocks_->take(n);
   }
-  void released(std::uint64_t key) override {
-    if (watcher_ != nullptr) watcher_->released(key);
+  [[nodiscard]] std::vector<std::uint64_t>& released() override {
+    return watcher_ != nullptr ? watcher_->released() : released_;
   }
   void evicted(std::uint64_t key) override {
     ++counts_.evicted;
@@ -115,6 +118,7 @@ class CountingBlocks final : public BlockAllocator, public BlockWatcher {
   std::unique_ptr<BlockAllocator> blocks_;
   Operations& counts_;
   BlockWatcher* watcher_ = nullptr;
+  std::vector<std::uint64_t> released_;  // what nobody asks for
   std::map<std::uint32_t, Stay> stays_;
 };
 

@@ -47,12 +47,14 @@ BOOST_AUTO_TEST_CASE(a_hit_is_the_common_prefix_in_whole_blocks_less_the_last_to
   BlockTable same_head = open(*pool, content({{1, Tokens{100}}, {3, Tokens{60}}}, 78));
   BOOST_TEST(pool->lookup(same_head, Tokens{160}).value == 96);  // 6 blocks of 16
   BlockTable same = open(*pool, content({{1, Tokens{100}}, {2, Tokens{60}}}, 79));
-  BOOST_TEST(pool->lookup(same, Tokens{160}).value == 144);  // all 10 blocks match, the last is computed again
+  BOOST_TEST(pool->lookup(same, Tokens{160}).value ==
+             144);  // all 10 blocks match, the last is computed again
   BlockTable other_tenant = open(*pool, content({{1, Tokens{160}}}, 80, 9));
   BOOST_TEST(pool->lookup(other_tenant, Tokens{160}).value == 0);
   // An answer that comes back as part of a prompt is found too.
   compute(*pool, first, Tokens{192});
-  BlockTable next_turn = open(*pool, content({{1, Tokens{100}}, {2, Tokens{60}}, {77, Tokens{32}}, {5, Tokens{20}}}, 81));
+  BlockTable next_turn =
+      open(*pool, content({{1, Tokens{100}}, {2, Tokens{60}}, {77, Tokens{32}}, {5, Tokens{20}}}, 81));
   BOOST_TEST(pool->lookup(next_turn, Tokens{212}).value == 192);
 }
 
@@ -75,6 +77,87 @@ BOOST_AUTO_TEST_CASE(shared_blocks_are_held_once_and_found_until_they_are_reused
   BlockTable large = open(*pool, content({{9, Tokens{40}}}, 93));
   compute(*pool, large, Tokens{40});
   BOOST_TEST(pool->lookup(again, Tokens{21}).value == 0);
+}
+
+/// States at block ends, every 48 tokens or at the prompt's end: what a prompt that shares 100 tokens finds.
+BOOST_AUTO_TEST_CASE(a_state_is_found_where_a_snapshot_was_kept) {
+  const auto found = [](std::optional<std::int64_t> every) {
+    CachedBlocksSettings settings = full_attention(16);
+    KvGroup states;
+    states.block_size = 16;
+    states.window = 17;  // the last state
+    states.recurrent = true;
+    states.kept_every = every;
+    settings.groups.push_back(states);
+    settings.keep_junctions = false;
+    const auto pool = make_cached_blocks(settings, {Blocks{1000}, Tokens{16}});
+    BlockTable first = open(*pool, content({{1, Tokens{100}}, {2, Tokens{60}}}, 77));
+    compute(*pool, first, Tokens{160});
+    BlockTable other = open(*pool, content({{1, Tokens{100}}, {3, Tokens{60}}}, 78));
+    const std::int64_t shares = pool->lookup(other, Tokens{160}).value;
+    BlockTable same = open(*pool, content({{1, Tokens{100}}, {2, Tokens{60}}, {4, Tokens{9}}}, 79));
+    return std::pair{shares, pool->lookup(same, Tokens{169}).value};
+  };
+  BOOST_TEST((found(16) == std::pair<std::int64_t, std::int64_t>{96, 160}));  // floor(100 / 16) blocks
+  BOOST_TEST((found(48) == std::pair<std::int64_t, std::int64_t>{96, 144}));  // 2 * 48; 3 * 48, or the end
+  BOOST_TEST((found(0) == std::pair<std::int64_t, std::int64_t>{0, 144}));    // the end of 160 - 1 tokens
+}
+
+/// Chunked local attention: blocks of past chunks are given back, and a hit needs those of its own chunk
+/// alone.
+BOOST_AUTO_TEST_CASE(a_chunk_is_left_behind_when_the_next_begins) {
+  CachedBlocksSettings settings = full_attention(16);
+  settings.groups.front().window = 64;
+  settings.groups.front().chunks = true;
+  const auto pool = make_cached_blocks(settings, {Blocks{50}, Tokens{16}});
+  BlockTable table = open(*pool, content({{1, Tokens{1000}}}, 90));
+  for (std::int64_t computed = 0; computed < 1000; ++computed) {
+    Growth growth;
+    growth.computed = Tokens{computed};
+    growth.slots = growth.shareable = Tokens{computed + 1};
+    BOOST_REQUIRE(pool->grow(table, growth));
+    // The token at `computed` stands in a chunk of which so many blocks are begun.
+    BOOST_REQUIRE_EQUAL(pool->total().value - pool->free().value, computed % 64 / 16 + 1);
+  }
+  pool->release(table);
+  BlockTable same = open(*pool, content({{1, Tokens{1000}}}, 91));
+  BOOST_TEST(pool->lookup(same, Tokens{1000}).value ==
+             992);  // 992 / 64 chunks are whole: 32 tokens of the last
+  BOOST_TEST(pool->needed(same, Tokens{1000}).value == 3);  // two found, one new
+}
+
+/// Two pools: windows cannot take what is left for the others, nor the other way round.
+BOOST_AUTO_TEST_CASE(split_pools_keep_their_blocks_apart) {
+  CachedBlocksSettings settings = full_attention(16);
+  KvGroup window;
+  window.window = 64;
+  window.bounded = true;
+  settings.groups.push_back(window);
+  settings.caching = false;
+  settings.bounded_share = 0.25;
+  const auto pool = make_cached_blocks(settings, {Blocks{40}, Tokens{16}});  // 30 and 10
+  BOOST_TEST(pool->total().value == 40);
+  BOOST_TEST(pool->free_for_any().value == 10);
+  BlockTable table = open(*pool, content({{1, Tokens{10}}}, 90));
+  BOOST_TEST(pool->needed(table, Tokens{160}).value == 20);  // ten of each
+  BOOST_TEST(pool->needed(table, Tokens{161}).value == 41);  // the window's pool lacks one: more than is free
+  Growth growth;
+  growth.slots = Tokens{161};
+  BOOST_TEST(!pool->grow(table, growth));
+  BOOST_TEST(pool->free().value == 40);
+  growth.slots = Tokens{160};
+  BOOST_TEST(pool->grow(table, growth));
+  for (std::int64_t computed = 160; computed < 480; ++computed) {
+    growth.computed = Tokens{computed};
+    growth.slots = Tokens{computed + 1};
+    BOOST_REQUIRE(pool->grow(table, growth));
+    BOOST_REQUIRE_LE(pool->free().value, 40 - ceil_div(computed + 1, 16) - 4);
+  }
+  growth.computed = Tokens{480};
+  growth.slots = Tokens{481};  // the 31st block of the layers that keep all
+  BOOST_TEST(!pool->grow(table, growth));
+  pool->release(table);
+  BOOST_TEST(pool->free().value == 40);
 }
 
 /// A window of w tokens holds at most ceil((w - 1) / block) + 1 blocks however long the sequence.
@@ -105,7 +188,8 @@ BOOST_AUTO_TEST_CASE(what_is_private_is_found_by_its_owner_alone_after_a_preempt
   BOOST_TEST(pool->lookup(table, Tokens{41}).value == 40);
 }
 
-/// Equal exactly when the tokens are: however the same runs are cut into units, and no two different prefixes alike.
+/// Equal exactly when the tokens are: however the same runs are cut into units, and no two different prefixes
+/// alike.
 BOOST_AUTO_TEST_CASE(chains_agree_exactly_on_common_prefixes) {
   RandomStream random(17, "chains");
   for (int round = 0; round < 2000; ++round) {

@@ -42,6 +42,7 @@ RunRecord random_record(std::mt19937_64& random) {
   record.input_tokens = number(100000);
   record.output_tokens = number(100000);
   record.preemptions = number(10);
+  record.preemptions_swapped = number(10);
   record.recomputed_tokens = number(1000);
   record.prefix_queried_tokens = number(10000) + 1;
   record.prefix_hit_tokens = number(1000);
@@ -83,6 +84,7 @@ void check_equal(const RunRecord& a, const RunRecord& b) {
   BOOST_TEST(x.duration_s == y.duration_s);
   BOOST_TEST(x.total_token_throughput == y.total_token_throughput);
   BOOST_TEST(x.preemptions == y.preemptions);
+  BOOST_TEST(x.preemptions_swapped == y.preemptions_swapped);
   BOOST_TEST(x.recomputed_tokens == y.recomputed_tokens);
   BOOST_TEST(x.prefix_hit_rate_tokens == y.prefix_hit_rate_tokens);
   BOOST_TEST(x.kv_usage_mean == y.kv_usage_mean);

@@ -67,7 +67,8 @@ BOOST_AUTO_TEST_CASE(sums_equal_member_by_member_counting) {
       BOOST_REQUIRE_EQUAL(static_cast<std::int64_t>(group.named(group.clock()).size()), naive.blocks_at(0));
       const std::int64_t free = random.integer(0, taken + 2);
       std::int64_t covered = 0;
-      for (std::int64_t left = free; covered < steps && naive.blocks_at(covered) <= left; ++covered) left -= naive.blocks_at(covered);
+      for (std::int64_t left = free; covered < steps && naive.blocks_at(covered) <= left; ++covered)
+        left -= naive.blocks_at(covered);
       BOOST_REQUIRE_EQUAL(group.steps_covered(0, steps, Blocks{free}), covered);
 
       std::vector<DecodeGroup::Ending> ended;
@@ -77,6 +78,62 @@ BOOST_AUTO_TEST_CASE(sums_equal_member_by_member_counting) {
       BOOST_REQUIRE_EQUAL(ended.size(), expected.size());
       for (std::size_t i = 0; i < ended.size(); ++i) BOOST_REQUIRE_EQUAL(ended[i].admitted_no, expected[i]);
     }
+  }
+}
+
+/// Chunked local attention: a token attends to those of its chunk, so a member's part rises by one a step and
+/// starts anew with every chunk.
+BOOST_AUTO_TEST_CASE(attention_in_chunks_equals_member_by_member_counting) {
+  for (const std::int64_t chunk : {1, 2, 5, 16, 97}) {
+    RandomStream random(static_cast<std::uint64_t>(chunk), "decode_group chunks");
+    Reach reach;
+    reach.cap = chunk;
+    reach.chunks = true;
+    DecodeGroup group(Tokens{16}, false, reach);
+    NaiveGroup naive{16, {}};
+    const auto attended = [&](std::int64_t earlier) {
+      std::int64_t sum = 0;
+      for (const auto& [no, m] : naive.members) sum += (m.known - earlier - 1) % chunk + 1;
+      return sum;
+    };
+    std::uint64_t next = 0;
+    for (int round = 0; round < 3'000; ++round) {
+      if (random.uniform() < 0.5 || naive.members.empty()) {
+        const Tokens known{random.integer(2, 300)};
+        const Tokens remaining{random.integer(1, 250)};
+        group.join({static_cast<SeqIndex>(next), next, known, remaining, false});
+        naive.members[next] = {known.value, known.value + remaining.value, false, next};
+        ++next;
+      }
+      BOOST_REQUIRE_EQUAL(group.attended(), attended(0));
+      BOOST_REQUIRE_EQUAL(group.attended_before(), attended(1));
+      const std::int64_t steps =
+          random.integer(1, std::min(group.steps_to_first_end(), group.steps_to_first_turn()));
+      for (std::int64_t i = 1; i < steps; ++i) {
+        (void)naive.step();
+        BOOST_REQUIRE_EQUAL(group.attended() + i * group.attending_more(), attended(0));
+      }
+      std::vector<DecodeGroup::Ending> ended;
+      group.advance(steps, ended);
+      BOOST_REQUIRE_EQUAL(ended.size(), naive.step().size());
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(prompts_in_chunks_in_closed_form) {
+  RandomStream random(1, "reach chunks");
+  for (int i = 0; i < 2'000; ++i) {
+    Reach reach;
+    reach.cap = random.integer(1, 40);
+    reach.chunks = reach.everywhere = true;
+    const std::int64_t held = random.integer(0, 200), n = random.integer(1, 100);
+    std::int64_t pairs = 0, first = held;
+    for (std::int64_t at = held; at < held + n; ++at) {
+      pairs += at % reach.cap + 1;
+      first = std::min(first, at / reach.cap * reach.cap);
+    }
+    BOOST_REQUIRE_EQUAL(reach.pairs(held, n), pairs);
+    BOOST_REQUIRE_EQUAL(reach.keys(held, n), held + n - first);
   }
 }
 
