@@ -27,7 +27,8 @@ MemoryForecast memory() {
   report.fits_max_model_len = 32768;
   report.weights = {8'030'261'248, 16'060'522'496, 1000, 2000, 0, 16'060'525'496};
   report.kv = {"bfloat16", 131072, 2097152, 0,     27127,
-               27126,      434032, 434016,  13.25, {{"full_attention", 32, 16, 65536}}};
+               27126,      434032, 434016,  13.25, {{"full_attention", 32, 16, 65536}},
+               {}};
   report.budget = {{"GPU memory", 85'017'493'504, "measured: CUDA"},
                    {"weights", -16'060'525'496, "formula: architecture"}};
   report.version = "0.1.0";
