@@ -1,6 +1,7 @@
 #include "sim/kv/block_pool.h"
 
 #include <bit>
+#include <type_traits>
 
 namespace kvcast {
 
@@ -135,48 +136,58 @@ void BlockPool::release_backwards(std::span<const BlockId> ids) { give_back(ids.
 template <class Iterator>
 void BlockPool::give_back(Iterator first, Iterator last) {
   ++version_;
-  const bool told = policy_ != nullptr || released_keys_ != nullptr;
-  const bool splits = order_ == FreeOrder::split_by_key;
   Block* const blocks = blocks_.data();
+  const bool splits = order_ == FreeOrder::split_by_key;
   BlockId front = 0;  // the ring's head: those that go in front follow it in order
   BlockId tail = blocks[0].previous;
   std::int64_t freed = 0;
   constexpr std::size_t kKeys = 64;
   BlockKey keys[kKeys];  // for the watcher
-  std::size_t told_keys = 0;
+  std::size_t told = 0;
   const auto tell = [&] {
-    if (released_keys_ != nullptr) released_keys_->insert(released_keys_->end(), keys, keys + told_keys);
-    told_keys = 0;
+    released_keys_->insert(released_keys_->end(), keys, keys + told);
+    told = 0;
   };
-  for (; first != last; ++first) {
-    const BlockId id = *first;
-    if (id == kNullBlock) continue;
-    Block& block = blocks[id];
-    KVCAST_CHECK(block.users > 0);
-    if (--block.users > 0) continue;
-    ++freed;
-    if (told && block.key != 0) {
-      if (block.key > kUnfindable) keys[told_keys++] = block.key;
-      if (told_keys == kKeys) tell();
-      if (policy_ != nullptr) {
-        let_policy_have(id);
-        continue;
+  // What most pools do not have costs them nothing.
+  const auto walk = [&](auto is_watched, auto has_policy) {
+    for (; first != last; ++first) {
+      const BlockId id = *first;
+      if (id == kNullBlock) continue;
+      Block& block = blocks[id];
+      KVCAST_CHECK(block.users > 0);
+      if (--block.users > 0) continue;
+      ++freed;
+      if constexpr (is_watched.value) {
+        if (block.key > kUnfindable) keys[told++] = block.key;
+        if (told == kKeys) tell();
+      }
+      if constexpr (has_policy.value) {
+        if (block.key != 0) {
+          let_policy_have(id);
+          continue;
+        }
+      }
+      if (splits && (block.key == 0 || !caching_)) {
+        block.previous = front;
+        block.next = blocks[front].next;
+        blocks[block.next].previous = id;
+        blocks[front].next = id;
+        if (tail == front) tail = id;
+        front = id;
+      } else {
+        block.previous = tail;
+        blocks[tail].next = id;
+        tail = id;
       }
     }
-    if (splits && (block.key == 0 || !caching_)) {
-      block.previous = front;
-      block.next = blocks[front].next;
-      blocks[block.next].previous = id;
-      blocks[front].next = id;
-      if (tail == front) tail = id;
-      front = id;
-    } else {
-      block.previous = tail;
-      blocks[tail].next = id;
-      tail = id;
-    }
+  };
+  const bool watched = released_keys_ != nullptr;
+  if (policy_ != nullptr) {
+    watched ? walk(std::true_type{}, std::true_type{}) : walk(std::false_type{}, std::true_type{});
+  } else {
+    watched ? walk(std::true_type{}, std::false_type{}) : walk(std::false_type{}, std::false_type{});
   }
-  tell();
+  if (watched) tell();
   blocks[tail].next = 0;
   blocks[0].previous = tail;
   free_.value += freed;

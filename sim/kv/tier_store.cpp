@@ -116,23 +116,32 @@ void TierStore::touch(BlockKey key) {
 }
 
 std::vector<TierStore::Sent> TierStore::send(std::span<const BlockKey> keys, FineTime now, bool touches) {
-  std::vector<Sent> sent(keys.size());
-  Sent* next = sent.data();
+  std::vector<Sent> sent;
+  sent.reserve(keys.size());
   for (const BlockKey key : keys) {
-    const Entry* const entries = entries_.data();
-    EntryId id = bucket(key);
-    while (id != kNone && entries[id].key != key) id = entries[id].next;
-    if (id != kNone) {
-      if (entries[id].slot == kOnItsWay) continue;
-      if (!has_expired(id, now)) {
-        if (touches) use(id);
-        continue;
+    EntryId& first = bucket(key);
+    EntryId id = first;
+    while (id != kNone && entries_[id].key != key) id = entries_[id].next;
+    if (id == kNone && free_entry_ != kNone) {  // as add() does, in its bucket at once
+      id = free_entry_;
+      Entry& entry = entries_[id];
+      free_entry_ = entry.next;
+      entry.key = key;
+      entry.next = first;
+      entry.slot = kOnItsWay;
+      first = id;
+      sent.push_back({key, id});
+    } else if (id == kNone) {
+      sent.push_back({key, add(key)});
+    } else if (entries_[id].slot != kOnItsWay) {
+      if (has_expired(id, now)) {
+        expire(id);
+        sent.push_back({key, add(key)});
+      } else if (touches) {
+        use(id);
       }
-      expire(id);
     }
-    *next++ = {key, add(key)};
   }
-  sent.resize(static_cast<std::size_t>(next - sent.data()));
   return sent;
 }
 
