@@ -23,6 +23,7 @@ constexpr double kFinePerUs = 1e3 * (1 << kFineBits);
 constexpr double kLaunchUs = 1.8;
 constexpr double kCopyEfficiency = 0.9;
 constexpr double kQueryTile = 128;         // rows of queries that attention kernels work on at once
+constexpr double kSortError = 0.2;         // over the rows that set the profile's time per logit, about
 constexpr double kElementwiseError = 0.2;  // assumed: what such estimates are usually off by
 /// How tokens are spread over experts: real routers favour some, which a power law of this exponent stands
 /// for.
@@ -121,6 +122,9 @@ class TermBuilder {
         return;
       case OpKind::collective:
         add_term(op, collective(op));
+        return;
+      case OpKind::sort:
+        add_term(op, [op](const TermPoint& point) { return KernelTime{roofline_us(op, point), kSortError}; });
         return;
     }
   }

@@ -90,6 +90,8 @@ EngineProfile read_profile(const EmbeddedFile& file, const GpuSpec& gpu) {
   profile.state_checkpoints = config.get_bool("state_checkpoints", false);
   profile.sampler = config.get_choice("sampler", {"sort", "fused"}, "fused") == "sort" ? SamplerKernel::sort
                                                                                        : SamplerKernel::fused;
+  profile.sort_ns_per_logit = config.get_real("sort_ns_per_logit", {0, 1e3}, 0);
+  profile.sort_source = config.get_string("sort_source", "");
   profile.token_formula =
       config.get_choice("token_formula", {"concurrency", "blocks_per_groups"}, "concurrency") == "concurrency"
           ? TokenFormula::concurrency

@@ -70,6 +70,8 @@ struct EngineProfile {
   bool state_checkpoints =
       false;  // recurrent layers hold one more block for a prefill checkpoint (KV rule 26)
   SamplerKernel sampler = SamplerKernel::fused;
+  double sort_ns_per_logit = 0;  // of a sampler that sorts, where requests ask for top-k or top-p
+  std::string sort_source;
   TokenFormula token_formula = TokenFormula::concurrency;
   std::string mxfp4_backend;  // kernel of MXFP4 experts on GPUs that have a choice: "triton" or "marlin";
                               // decides their padding

@@ -196,6 +196,20 @@ class OpBuilder {
     sampling.rows = OpRows::sampled;
     sampling.bytes_row = model_.vocab_size * (bytes_ + 4 + 4);  // read, widened to fp32, read again
     add(std::move(sampling), plain_dtype());
+    add_sort();
+  }
+
+  /// PyTorch's sort of each sampled row's logits, on every rank alike: a measured time, neither bandwidth nor
+  /// FLOP bound it.
+  void add_sort() {
+    if (options_.sort_ns_per_logit <= 0) return;
+    Op op;
+    op.name = "logits_sort";
+    op.rows = OpRows::sampled;
+    op.form.kind = OpKind::sort;
+    op.memory_row = fine(options_.sort_ns_per_logit * 1e-9 * static_cast<double>(model_.vocab_size));
+    op.flop_per_s = gpu_.flop_per_s(plain_dtype());
+    merge(std::move(op));
   }
 
   void add_layer(const LayerSpec& layer, std::int64_t index) {

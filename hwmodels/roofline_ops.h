@@ -38,6 +38,7 @@ enum class OpKind : std::uint8_t {
   experts,
   recurrent,
   collective,
+  sort,  // of logits
   host
 };
 

@@ -20,6 +20,7 @@ struct TimerOptions {
   KvDtype kv_cache_dtype = KvDtype::model;
   bool enable_kv_cache = true;  // false: nothing is appended or read, every step recomputes its whole context
   double host_overhead_us = 0;  // per step, from the engine profile
+  double sort_ns_per_logit = 0;  // of top-k and top-p sampling that sorts each sampled row; 0: it does not
   SpreadOptions spread;
 };
 

@@ -57,6 +57,7 @@ CalibratedOptions calibrated_options(const Deployment& deployment) {
   options.timer.enable_kv_cache = deployment.enable_kv_cache;
   options.timer.host_overhead_us = memory.profile.host_overhead_us;
   options.timer.spread = deployment.spread;
+  if (deployment.top_k_top_p) options.timer.sort_ns_per_logit = memory.profile.sort_ns_per_logit;
   const bool hidden = hides_host(memory);
   (hidden ? options.host_hidden_us : options.timer.host_overhead_us) += memory.profile.host_hidden_us;
   if (!memory.enforce_eager)
@@ -192,6 +193,7 @@ std::unique_ptr<StepTimer> by_roofline(const Deployment& deployment, Forecast& f
   options.kv_cache_dtype = deployment.memory.kv_cache_dtype;
   options.enable_kv_cache = deployment.enable_kv_cache;
   options.host_overhead_us = deployment.memory.profile.host_overhead_us;
+  if (deployment.top_k_top_p) options.sort_ns_per_logit = deployment.memory.profile.sort_ns_per_logit;
   frame.timer = "the datasheet roofline of " + deployment.gpu->title;
   const auto slice = [&](const SpreadOptions& spread, bool has_host) {
     TimerOptions part = options;

@@ -45,6 +45,9 @@ constexpr Description kDescriptions[] = {
      "Of a split cache: the share of the blocks for layers that do not keep every token"},
     {"engine.swap_space_gib", "Host memory for swapped sequences, GiB a GPU"},
     {"engine.prefix_cache_eviction", "Which cached block goes when the pool is full (kvcast list evictions)"},
+    {"engine.sampling",
+     "How tokens are drawn: greedy or top_k_top_p, which costs a sort of the vocabulary for each token up to "
+     "vLLM 0.15"},
     {"engine.parallel_sampling", "How several answers of one request are made: copy_on_write or separate"},
     {"engine.beam_fork_rate", "Share of steps in which a beam forks"},
     {"engine.model_overrides", "Values that replace those of the model's config.json"},

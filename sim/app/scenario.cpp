@@ -243,6 +243,8 @@ Deployment read_deployment(Config& root, const std::string& folder, ReadFor use)
   }
   if (engine.has("moe_backend"))
     memory.moe_backend = engine.get_choice("moe_backend", {"triton", "marlin"}, "triton");
+  deployment.top_k_top_p =
+      engine.get_choice("sampling", {"greedy", "top_k_top_p"}, "greedy") == "top_k_top_p";
   if (engine.has("num_gpu_blocks_override")) {
     memory.num_gpu_blocks_override = engine.get_int("num_gpu_blocks_override", {1, kTokensMax});
   }

@@ -37,6 +37,7 @@ struct Deployment {
   std::string allocator;               // name in the catalogue
   RetentionPlan retention;             // what that keeps of a sequence; applied to the model
   std::int64_t max_model_len = 0;      // in force; 0: no model and none given
+  bool top_k_top_p = false;            // requests are sampled so, rather than greedily
   bool enable_kv_cache = true;
 };
 

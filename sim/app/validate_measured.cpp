@@ -278,6 +278,13 @@ ValidatedLoad compare_load(const Experiment& experiment, const LoadForecast& for
   return load;
 }
 
+Setting sampling_of(const std::string& model) {
+  constexpr std::array kFamilies = {"Llama-2-", "Llama-3", "Llama-4-", "Qwen2.5-", "Qwen3-"};
+  const bool named = std::any_of(kFamilies.begin(), kFamilies.end(),
+                                 [&](const char* family) { return model.find(family) != std::string::npos; });
+  return {"engine.sampling", named ? "top_k_top_p" : "greedy"};
+}
+
 Experiment compose_run(const std::string& scenario, const TableRun& run, std::vector<Setting> changes) {
   std::vector<Setting> settings = {{"model", run.model}};
   const bool named = std::any_of(changes.begin(), changes.end(),
@@ -290,6 +297,7 @@ Experiment compose_run(const std::string& scenario, const TableRun& run, std::ve
       settings.push_back({path, value});
     }
   }
+  settings.push_back(sampling_of(run.model));
   for (Setting& setting : changes) settings.push_back(std::move(setting));
   ScenarioText text = open_scenario(scenario, settings);
   return compose(read_scenario(text));

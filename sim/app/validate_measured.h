@@ -30,6 +30,11 @@ struct MeasuredOptions {
 /// \throws InputError for wrong options, scenarios and result files
 [[nodiscard]] ExitCode validate_measured(const MeasuredOptions& options);
 
+/// How vLLM samples a model's tokens where the client asks for nothing: as the generation_config.json beside
+/// its weights says (--generation-config auto). These families' files set top_p (huggingface.co); others set
+/// no more than a temperature, or are not known to.
+[[nodiscard]] Setting sampling_of(const std::string& model);
+
 /// One run of a table in place of a scenario's model, GPU and load. \param changes win over the table's
 /// settings
 [[nodiscard]] Experiment compose_run(const std::string& scenario, const TableRun& run,

@@ -10,6 +10,7 @@
 #include <map>
 
 #include "sim/app/load_forecast.h"
+#include "sim/app/validate_measured.h"
 #include "sim/metrics/validation.h"
 #include "tests/oracles/memory_csv.h"
 #include "tests/support/data.h"
@@ -44,11 +45,9 @@ std::vector<Setting> settings_of(const Row& row) {
       "{{synthetic: {{requests: {}, arrivals: {{process: closed-loop, concurrency: {}}}, input: {}, output: "
       "{}}}}}",
       kRequestsEach * concurrency, concurrency, spread(row.at("isl")), spread(row.at("osl")));
-  return {{"model", row.at("model")},
-          {"cluster.tensor_parallel_size", row.at("tp")},
-          {"engine.max_model_len", "32768"},
-          {"engine.async_scheduling", "false"},
-          {"workload", workload}};
+  return {{"model", row.at("model")},        {"cluster.tensor_parallel_size", row.at("tp")},
+          {"engine.max_model_len", "32768"}, {"engine.async_scheduling", "false"},
+          sampling_of(row.at("model")),      {"workload", workload}};
 }
 
 /// A point of the plot that operators choose from.

@@ -119,6 +119,26 @@ BOOST_AUTO_TEST_CASE(decode_equals_step_up_to_its_end) {
   }
 }
 
+/// So much for each logit of each sampled row, on every rank alike; nothing else changes.
+BOOST_AUTO_TEST_CASE(sorting_logits_adds_their_time) {
+  constexpr std::int64_t kVocabulary = 128'256;
+  std::mt19937_64 random(8);
+  for (const std::int64_t tp : {1, 4}) {
+    TimerOptions options;
+    options.tensor_parallel_size = tp;
+    const auto greedy = make_roofline_timer(load_model("llama-3.1-8b"), h100(), options);
+    options.sort_ns_per_logit = 0.25;
+    const auto sorting = make_roofline_timer(load_model("llama-3.1-8b"), h100(), options);
+    const std::int64_t each = kVocabulary * (std::int64_t{1} << kFineBits) / 4;
+    for (int i = 0; i < 200; ++i) {
+      const StepShape shape = random_shape(random);
+      const StepCost with = sorting->step(shape), without = greedy->step(shape);
+      BOOST_TEST((with.time - without.time).count() == shape.sampled * each);
+      BOOST_TEST((with.hbm_bytes == without.hbm_bytes && with.flop == without.flop));
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(windows_bend_the_decode_line_where_they_fill) {
   const auto timer = timer_of("gpt-oss-20b");  // half of the layers see 128 tokens
   const std::int64_t seqs = 10;
