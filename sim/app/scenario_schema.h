@@ -17,8 +17,10 @@ namespace kvcast {
 
 /// What a key means, one sentence; empty: nothing is written of it. \param path dotted, from the root
 [[nodiscard]] std::string_view key_description(std::string_view path);
-/// All paths that have a description.
+/// All paths that have a description; a * in them stands for one name.
 [[nodiscard]] std::vector<std::string_view> described_keys();
+/// Whether a path is one of those that `pattern` stands for.
+[[nodiscard]] bool matches_key(std::string_view pattern, std::string_view path);
 
 /// Names of a catalogue that the text at `path` must be one of; empty: any text.
 [[nodiscard]] std::vector<std::string> catalogue_names(std::string_view path);

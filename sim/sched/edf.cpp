@@ -64,7 +64,7 @@ QueueOrderMaker make_edf(Config& engine) {
   Config classes = edf.child("classes");
   Targets targets;
   targets.otherwise = read_target(edf, "default_ms", 2000);
-  for (const std::string& name : classes.keys()) targets.by_class[name] = read_target(classes, name, 0);
+  for (const std::string& name : classes.names()) targets.by_class[name] = read_target(classes, name, 0);
   return [targets] { return std::make_unique<Edf>(targets); };
 }
 

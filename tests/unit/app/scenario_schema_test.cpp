@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 
 #include "sim/base/config.h"
@@ -97,11 +98,37 @@ BOOST_AUTO_TEST_CASE(types_ranges_choices_and_defaults) {
   BOOST_TEST(find("engine.model_overrides")->mapping->open);
 }
 
-BOOST_AUTO_TEST_CASE(descriptions_are_of_keys_that_exist) {
-  for (const std::string_view path : described_keys()) {
-    const KeySchema* key = find(std::string(path));
-    BOOST_TEST((key != nullptr && key->has_form()), path << " is described and not in the schema");
+/// Paths of all keys that a scenario may have.
+void collect(const MappingSchema& mapping, const std::string& prefix, std::set<std::string>& paths) {
+  if (mapping.open) return;
+  for (const KeySchema& key : mapping.keys) {
+    if (!key.has_form()) continue;
+    paths.insert(prefix + key.name);
+    if (key.mapping) collect(*key.mapping, prefix + key.name + ".", paths);
+    if (key.elements) collect(*key.elements, prefix + key.name + ".", paths);
   }
+}
+
+BOOST_AUTO_TEST_CASE(every_key_is_described_and_nothing_else) {
+  std::set<std::string> paths;
+  collect(schema(), "", paths);
+  BOOST_TEST(paths.size() > 300U);
+  for (const std::string& path : paths)
+    BOOST_TEST(!key_description(path).empty(), path << " has no description (sim/app/key_descriptions.cpp)");
+  for (const std::string_view pattern : described_keys()) {
+    const bool known = std::any_of(paths.begin(), paths.end(),
+                                   [&](const std::string& path) { return matches_key(pattern, path); });
+    BOOST_TEST(known, pattern << " is described and not in the schema");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_star_stands_for_one_name) {
+  BOOST_TEST(matches_key("slo.*.p99", "slo.ttft_ms.p99"));
+  BOOST_TEST(!matches_key("slo.*.p99", "slo.ttft_ms.p95"));
+  BOOST_TEST(!matches_key("slo.*", "slo.ttft_ms.p99"));
+  BOOST_TEST(!matches_key("slo.*.p99", "slo.ttft_ms"));
+  BOOST_TEST(matches_key("seed", "seed"));
+  BOOST_TEST(!matches_key("seed", "seeds"));
 }
 
 BOOST_AUTO_TEST_CASE(json_is_closed) {
