@@ -58,6 +58,7 @@ fuzzer_links() {
 }
 
 kvcast_install "${kvcast_build_packages[@]}" "${kvcast_test_packages[@]}"
+kvcast_install "${kvcast_checker_packages[@]}" || kvcast_say "Going on without: the tests that need them are skipped."
 launcher=()
 ! command -v ccache >/dev/null || launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 # With nvcc the GPU kernels are compiled too, for one architecture.

@@ -10,6 +10,9 @@ kvcast_build_packages=(
 )
 # shellcheck disable=SC2034  # test.sh uses it
 kvcast_test_packages=(libboost-test-dev)
+# Readers of others, for what kvcast writes; without them those tests are skipped.
+# shellcheck disable=SC2034  # test.sh uses it
+kvcast_checker_packages=(python3-jsonschema python3-yaml python3-prometheus-client)
 
 kvcast_say() { printf '%s\n' "$*" >&2; }
 

@@ -6,6 +6,7 @@
 
 #include "reports/timeline_view.h"
 #include "sim/base/error.h"
+#include "sim/request.h"
 
 namespace kvcast {
 namespace {
@@ -20,6 +21,10 @@ const std::vector<double> kTokenTimeBounds = {0.01, 0.025, 0.05, 0.075, 0.1, 0.1
 const std::vector<double> kRequestBounds = {0.3,  0.5,   0.8,   1.0,   1.5,   2.0,    2.5,
                                             5.0,  10.0,  15.0,  20.0,  30.0,  40.0,   50.0,
                                             60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, 7680.0};
+
+const std::vector<double> kStepTokenBounds = {1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384};
+const std::vector<double> kSampleBounds = {1, 2, 5, 10, 20};
+const std::vector<double> kPreemptionBounds = {1, 2, 3, 4, 5, 10, 20};
 
 /// 1, 2, 5, 10, 20, 50, ... up to `max`.
 std::vector<double> one_two_five(std::int64_t max) {
@@ -58,6 +63,8 @@ class Exposition {
     name_ = name;
     text_ += fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n", name, help, type);
   }
+  /// A sample with labels of its own, in the order of their names.
+  void info(const std::string& labels) { text_ += fmt::format("{}{{{}}} 1.0\n", name_, labels); }
   void sample(const std::string& engine, double value, const std::string& more = "") {
     text_ += fmt::format("{}{{engine=\"{}\",{}{}}} {}\n", name_, engine, model_, more, number(value));
   }
@@ -133,10 +140,16 @@ PrometheusMetrics::Engine::Engine(const std::vector<double>& tokens)
       decode(kRequestBounds),
       prompt_tokens(tokens),
       generation_tokens(tokens),
-      max_tokens(tokens) {}
+      computed_tokens(tokens),
+      max_generation_tokens(tokens),
+      max_tokens(tokens),
+      step_tokens(kStepTokenBounds),
+      samples(kSampleBounds),
+      preemptions_each(kPreemptionBounds) {}
 
-PrometheusMetrics::PrometheusMetrics(std::int64_t replicas, std::int64_t max_model_len)
-    : token_bounds_(one_two_five(max_model_len)) {
+PrometheusMetrics::PrometheusMetrics(std::int64_t replicas, std::int64_t max_model_len,
+                                     CacheConfigLabels cache_config)
+    : token_bounds_(one_two_five(max_model_len)), cache_config_(std::move(cache_config)) {
   for (std::int64_t i = 0; i < replicas; ++i) engines_.emplace_back(token_bounds_);
 }
 
@@ -165,7 +178,17 @@ void PrometheusMetrics::on_request(const RequestRow& row) {
     engine.tpot.add(seconds(row.last_token - row.first_token) / static_cast<double>(row.output.value - 1));
   engine.prompt_tokens.add(static_cast<double>(row.input.value));
   engine.generation_tokens.add(static_cast<double>(row.output.value));
+  engine.max_generation_tokens.add(static_cast<double>(row.output.value));
+  engine.computed_tokens.add(static_cast<double>(row.input.value - row.cached.value));
+  engine.preemptions_each.add(row.preemptions);
+  engine.samples.add(row.details != nullptr ? row.details->samples : 1);
   if (row.output_limit.value > 0) engine.max_tokens.add(static_cast<double>(row.output_limit.value));
+}
+
+void PrometheusMetrics::on_steps(ReplicaId replica, std::int64_t steps, std::int64_t tokens_each) {
+  const auto at = static_cast<std::size_t>(replica);
+  KVCAST_CHECK(at < engines_.size());
+  engines_[at].step_tokens.add(static_cast<double>(tokens_each), steps);
 }
 
 std::string PrometheusMetrics::text(const Forecast& forecast) const {
@@ -173,6 +196,13 @@ std::string PrometheusMetrics::text(const Forecast& forecast) const {
   Exposition out(model_name(forecast));
   const std::string all = engines_.size() == 1 ? "0" : "all";
   write_gauges(forecast, all, out);
+  if (!cache_config_.empty()) {
+    out.metric("vllm:cache_config_info", "gauge", "Information of the LLMEngine CacheConfig");
+    std::string labels;
+    for (const auto& [name, value] : cache_config_)
+      labels += fmt::format("{}=\"{}\",", name, label_value(value));
+    for (std::size_t i = 0; i < engines_.size(); ++i) out.info(labels + fmt::format("engine=\"{}\"", i));
+  }
   const auto counter = [&](const char* name, const char* help, std::int64_t Engine::*value) {
     out.metric(name, "counter", help);
     for (std::size_t i = 0; i < engines_.size(); ++i)
@@ -187,6 +217,8 @@ std::string PrometheusMetrics::text(const Forecast& forecast) const {
   counter("vllm:num_preemptions_total", "Cumulative number of preemption from the engine.",
           &Engine::preemptions);
   counter("vllm:prompt_tokens_total", "Number of prefill tokens processed.", &Engine::prompt);
+  counter("vllm:prompt_tokens_cached_total", "Number of cached prompt tokens (local + external).",
+          &Engine::cached);
   counter("vllm:generation_tokens_total", "Number of generation tokens processed.", &Engine::generated);
   out.metric("vllm:request_success_total", "counter", "Count of successfully processed requests.");
   for (std::size_t i = 0; i < engines_.size(); ++i) {
@@ -203,6 +235,11 @@ std::string PrometheusMetrics::text(const Forecast& forecast) const {
   histogram("vllm:request_prompt_tokens", "Number of prefill tokens processed.", &Engine::prompt_tokens);
   histogram("vllm:request_generation_tokens", "Number of generation tokens processed.",
             &Engine::generation_tokens);
+  histogram("vllm:iteration_tokens_total", "Histogram of number of tokens per engine_step.",
+            &Engine::step_tokens);
+  histogram("vllm:request_max_num_generation_tokens",
+            "Histogram of maximum number of requested generation tokens.", &Engine::max_generation_tokens);
+  histogram("vllm:request_params_n", "Histogram of the n request parameter.", &Engine::samples);
   histogram("vllm:request_params_max_tokens", "Histogram of the max_tokens request parameter.",
             &Engine::max_tokens);
   histogram("vllm:time_to_first_token_seconds", "Histogram of time to first token in seconds.",
@@ -220,6 +257,11 @@ std::string PrometheusMetrics::text(const Forecast& forecast) const {
             &Engine::prefill);
   histogram("vllm:request_decode_time_seconds", "Histogram of time spent in DECODE phase for request.",
             &Engine::decode);
+  histogram("vllm:request_num_preemptions", "Histogram of the number of times a request was preempted.",
+            &Engine::preemptions_each);
+  histogram("vllm:request_prefill_kv_computed_tokens",
+            "Histogram of new KV tokens computed during prefill (excluding cached tokens).",
+            &Engine::computed_tokens);
   return out.take();
 }
 

@@ -9,8 +9,13 @@
 
 namespace kvcast {
 
+/// What vLLM says of its cache's settings, as far as the scenario knows it; empty where step times or the
+/// pool stand for no model.
+[[nodiscard]] CacheConfigLabels cache_config_of(const Scenario& scenario);
+
 /// The metrics that watch a run of this experiment.
-[[nodiscard]] std::unique_ptr<PrometheusMetrics> watch_metrics(const Experiment& experiment);
+[[nodiscard]] std::unique_ptr<PrometheusMetrics> watch_metrics(const Experiment& experiment,
+                                                               CacheConfigLabels cache_config);
 
 /// Contract: tells each of several observers of every request, in their order.
 class RequestFanOut : public RequestObserver {

@@ -92,7 +92,10 @@ RunRecord run_watched(Experiment& experiment, const Options& options, Outputs& o
     requests = make_request_writer(outputs.requests->write_path());
     observers.add(*requests);
   }
-  if (metrics != nullptr) observers.add(*metrics);
+  if (metrics != nullptr) {
+    observers.add(*metrics);
+    hooks.sizes = metrics;
+  }
   if (!observers.empty()) hooks.requests = &observers;
   std::unique_ptr<DecisionWriter> decisions;
   if (outputs.decisions) decisions = watch_decisions(experiment, *outputs.decisions, hooks);
@@ -137,6 +140,7 @@ ExitCode simulate(const Options& options) {
     settings.push_back({"engine.step_time.speed_factor", options.speed_factor});
   ScenarioText text = open_scenario(options.scenario, settings);
   Scenario scenario = read_scenario(text);
+  CacheConfigLabels cache_config = cache_config_of(scenario);
   std::optional<Experiment> composed;
   try {
     composed = compose(std::move(scenario));
@@ -153,7 +157,8 @@ ExitCode simulate(const Options& options) {
   }
   experiment.frame.command = options.command;
   Outputs outputs = open_outputs(options);
-  const std::unique_ptr<PrometheusMetrics> metrics = outputs.prometheus ? watch_metrics(experiment) : nullptr;
+  const std::unique_ptr<PrometheusMetrics> metrics =
+      outputs.prometheus ? watch_metrics(experiment, std::move(cache_config)) : nullptr;
   const RunRecord record = run_watched(experiment, options, outputs, metrics.get());
   if (record.arrived == 0)
     throw InputError("the workload holds no request: " + experiment.workload.description, ExitCode::bad_data);

@@ -266,7 +266,7 @@ RunRecord run(const ClusterSetup& given, const SourceMaker& source, const StepTi
   const auto replicas = static_cast<std::size_t>(setup.replicas);
   std::vector<std::unique_ptr<RequestSource>> sources;
   sources.push_back(source());
-  const bool watched = hooks.requests != nullptr || hooks.steps != nullptr;
+  const bool watched = hooks.requests != nullptr || hooks.steps != nullptr || hooks.sizes != nullptr;
   const bool shares_store = setup.engine.tiers && shares_a_store(*setup.engine.tiers);
   const bool apart =
       !watched && !sources.front()->has_feedback() && !needs.any() && !shares_store && !setup.admission;

@@ -66,7 +66,8 @@ struct ClusterSetup {
 /// Who watches a run; all optional.
 struct RunHooks {
   RequestObserver* requests = nullptr;
-  StepObserver* steps = nullptr;                       // only with StepPath::step_by_step
+  StepObserver* steps = nullptr;  // only with StepPath::step_by_step
+  StepSizeObserver* sizes = nullptr;
   std::function<void(std::int64_t arrived)> progress;  // now and then
   bool ntpot = false;                                  // also measure E2EL / output tokens of every request
 };

@@ -150,6 +150,7 @@ void Recorder::ran(const StepRun& run) {
   record_.steps.busy_fine += run.elapsed(run.steps);
   record_.steps.hbm_bytes += series(run.first.hbm_bytes, run.growth.hbm_bytes, run.steps);
   record_.steps.flop += series(run.first.flop, run.growth.flop, run.steps);
+  if (hooks_.sizes != nullptr && run.steps > 0) hooks_.sizes->on_steps(id_, run.steps, run.tokens_each);
 }
 
 void Recorder::completed(const Track& track, FineInstant at) {

@@ -141,6 +141,13 @@ struct RequestRow {
   const struct RequestDetails* details = nullptr;
 };
 
+/// Contract: told of every step of every replica as runs of steps of one size.
+class StepSizeObserver {
+ public:
+  virtual ~StepSizeObserver() = default;
+  virtual void on_steps(ReplicaId replica, std::int64_t steps, std::int64_t tokens_each) = 0;
+};
+
 /// Contract: receives each request once, when its story ends, in the order of the ends on each replica.
 class RequestObserver {
  public:

@@ -59,7 +59,9 @@ BOOST_AUTO_TEST_CASE(a_bound_belongs_to_its_bucket) {
 
 BOOST_AUTO_TEST_CASE(text_of_two_engines) {
   const auto run = synthetic_run(1000);
-  PrometheusMetrics metrics(2, 1000);
+  PrometheusMetrics metrics(2, 1000, {{"block_size", "16"}, {"cache_dtype", "auto"}});
+  metrics.on_steps(ReplicaId{0}, 40, 8);
+  metrics.on_steps(ReplicaId{0}, 1, 2048);
   metrics.on_request(row(0, 101, 101));
   metrics.on_request(row(0, 51, 0));
   metrics.on_request(row(1, 51, 900));
@@ -87,6 +89,14 @@ BOOST_AUTO_TEST_CASE(text_of_two_engines) {
   BOOST_TEST(value("request_time_per_output_token_seconds_bucket", "0", ",le=\"0.025\"") == 1);
   BOOST_TEST(value("request_generation_tokens_bucket", "0", ",le=\"100.0\"") == 1);
   BOOST_TEST(value("request_generation_tokens_bucket", "0", ",le=\"200.0\"") == 2);
+  BOOST_TEST(value("iteration_tokens_total_bucket", "0", ",le=\"1.0\"") == 0);
+  BOOST_TEST(value("iteration_tokens_total_bucket", "0", ",le=\"8.0\"") == 40);
+  BOOST_TEST(value("iteration_tokens_total_sum", "0") == 40 * 8 + 2048);
+  BOOST_TEST(value("iteration_tokens_total_count", "1") == 0);
+  BOOST_TEST(value("request_params_n_bucket", "0", ",le=\"1.0\"") == 2);
+  BOOST_TEST(value("request_num_preemptions_sum", "0") == 2);
+  BOOST_TEST(value("request_prefill_kv_computed_tokens_sum", "0") == 2 * (600 - 128));
+  BOOST_TEST(samples.at("vllm:cache_config_info{block_size=\"16\",cache_dtype=\"auto\",engine=\"1\"}") == 1);
   BOOST_TEST(value("prompt_tokens_total", "0") == 1200);
   BOOST_TEST(value("generation_tokens_total", "0") == 152);
   BOOST_TEST(value("num_preemptions_total", "0") == 2);
@@ -113,7 +123,7 @@ BOOST_AUTO_TEST_CASE(text_of_two_engines) {
 
 BOOST_AUTO_TEST_CASE(every_metric_is_declared_once) {
   const auto run = synthetic_run(1000);
-  const PrometheusMetrics metrics(1, 4096);
+  const PrometheusMetrics metrics(1, 4096, {});
   std::istringstream lines(metrics.text(run->forecast));
   std::map<std::string, int> types;
   for (std::string line; std::getline(lines, line);) {
