@@ -86,8 +86,14 @@ std::string to_json(const Comparison& comparison) {
   json["intervals"] = {{"interval", Comparison::kInterval},
                        {"false_discovery_rate", Comparison::kFalseDiscoveryRate}};
   if (comparison.samples > 0) {
-    json["intervals"]["by"] = "samples";
+    const bool blocks = comparison.replicating == Replicating::by_blocks;
+    json["intervals"]["by"] = blocks ? "resampled traffic" : "samples";
     json["intervals"]["samples"] = comparison.samples;
+    if (blocks) {
+      json["intervals"]["block_length"] = comparison.blocks.length;
+      json["intervals"]["period_s"] =
+          comparison.blocks.period_s > 0 ? Json(comparison.blocks.period_s) : Json(nullptr);
+    }
   } else {
     json["intervals"]["by"] = "blocks";
     json["intervals"]["replicates"] = comparison.resampling.replicates;

@@ -60,8 +60,14 @@ std::string change_in_words(const Comparison& comparison, const ComparedCell& ce
   const ComparedMetric& metric = compared_metrics()[at];
   const Difference& difference = cell.differences[at];
   const double base = baseline_of(comparison).values[at];
-  std::string text = fmt::format("{} {} instead of {}", lower_first(metric.title),
-                                 value_text(metric, cell.values[at]), value_text(metric, base));
+  const std::string values =
+      fmt::format("{} instead of {}", value_text(metric, cell.values[at]), value_text(metric, base));
+  // The mean over samples is not what lies between the values of one of them.
+  if (comparison.replicating == Replicating::by_seed && difference.interval &&
+      !std::isnan(difference.relative))
+    return fmt::format("{} {} (90 % interval {}; {} in the sample shown)", lower_first(metric.title),
+                       change_text(metric, difference), interval_text(metric, difference, base), values);
+  std::string text = lower_first(metric.title) + " " + values;
   if (std::isnan(difference.relative)) return text;
   text += fmt::format(" ({}", change_text(metric, difference));
   if (difference.interval) text += fmt::format("; 90 % interval {}", interval_text(metric, difference, base));
@@ -205,23 +211,47 @@ std::string calibration_text(const Comparison& comparison) {
 
 }  // namespace
 
+std::string blocks_text(const TrafficBlocks& blocks, std::size_t requests) {
+  const std::string text =
+      fmt::format("in blocks of {} of its {} requests", grouped(static_cast<std::int64_t>(blocks.length)),
+                  grouped(static_cast<std::int64_t>(requests)));
+  if (blocks.period_s <= 0) return text;
+  return text +
+         fmt::format(", each in place of another at the same time of a period: arrivals repeat every {} s",
+                     significant(blocks.period_s));
+}
+
+namespace {
+
+std::string samples_text(const Comparison& comparison) {
+  const std::string alike = comparison.paired
+                                ? ", the same in all cells"
+                                : "; cells with another number of requests have samples of their own";
+  switch (comparison.replicating) {
+    case Replicating::by_seed:
+      return fmt::format(
+          "Intervals (90 %) come from simulating {} more samples of the traffic{}; differences are means "
+          "over "
+          "all samples",
+          comparison.samples, alike);
+    case Replicating::by_blocks:
+      return fmt::format("Intervals (90 %) come from simulating {} resamples of the traffic {}{}",
+                         comparison.samples, blocks_text(comparison.blocks, comparison.requests), alike);
+    case Replicating::by_outcomes:
+      break;
+  }
+  return fmt::format(
+      "Intervals hold 90 % of {} moving-block bootstrap replicates (blocks of {} of {} requests in order of "
+      "arrival{})",
+      grouped(static_cast<std::int64_t>(comparison.resampling.replicates)),
+      grouped(static_cast<std::int64_t>(comparison.resampling.block_length)),
+      grouped(static_cast<std::int64_t>(comparison.requests)), alike);
+}
+
+}  // namespace
+
 std::string method_text(const Comparison& comparison) {
-  const Resampling& resampling = comparison.resampling;
-  const std::string how =
-      comparison.samples > 0
-          ? fmt::format(
-                "Intervals (90 %) come from simulating {} more samples of the traffic, the same in "
-                "all cells",
-                comparison.samples)
-          : fmt::format(
-                "Intervals hold 90 % of {} moving-block bootstrap replicates (blocks of {} of {} "
-                "requests in order of arrival{})",
-                grouped(static_cast<std::int64_t>(resampling.replicates)),
-                grouped(static_cast<std::int64_t>(resampling.block_length)),
-                grouped(static_cast<std::int64_t>(comparison.requests)),
-                comparison.paired ? ", the same in all cells"
-                                  : "; cells with another number of requests have blocks of their own");
-  return how +
+  return samples_text(comparison) +
          ": they say how much another sample of the same traffic would change the difference, not how wrong "
          "the step times are. * marks what differs with a false discovery rate of 10 % over the whole "
          "comparison (Benjamini-Hochberg); numbers without an interval follow from the deployment or from "

@@ -27,6 +27,9 @@ namespace kvcast {
 /// What one cell changes, as one sentence.
 [[nodiscard]] std::string cell_sentence(const Comparison& comparison, const ComparedCell& cell);
 
+/// "in blocks of 40 of its 4,000 requests", and after which time they repeat.
+[[nodiscard]] std::string blocks_text(const TrafficBlocks& blocks, std::size_t requests);
+
 /// How intervals and marks were made.
 [[nodiscard]] std::string method_text(const Comparison& comparison);
 

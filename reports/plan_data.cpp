@@ -135,9 +135,11 @@ std::string to_json(const PlanResult& plan) {
   json["requests"] = plan.requests;
   json["rate"] = plan.rate;
   constexpr const char* kReplicating[] = {"seeds", "blocks of the trace", "blocks of outcomes"};
-  json["replications"] = {{"by", kReplicating[static_cast<std::size_t>(plan.replicating)]},
-                          {"count", plan.replications},
-                          {"block_length", plan.block_length > 0 ? Json(plan.block_length) : Json(nullptr)}};
+  json["replications"] = {
+      {"by", kReplicating[static_cast<std::size_t>(plan.replicating)]},
+      {"count", plan.replications},
+      {"block_length", plan.blocks.length > 0 ? Json(plan.blocks.length) : Json(nullptr)},
+      {"period_s", plan.blocks.period_s > 0 ? Json(plan.blocks.period_s) : Json(nullptr)}};
   json["notes"] = plan.notes;
   json["assumptions"] = Json::array();
   for (const Assumption& assumption : plan.assumptions)

@@ -1,6 +1,7 @@
 // A plan for a terminal and as Markdown.
 #include <fmt/format.h>
 
+#include "reports/compare_text.h"
 #include "reports/format.h"
 #include "reports/markdown_text.h"
 #include "reports/plan_report.h"
@@ -113,12 +114,9 @@ std::string interval_method(const PlanResult& plan) {
                          count);
       break;
     case Replicating::by_blocks:
-      text = fmt::format(
-          "Intervals (90 %) come from {} more simulations of traffic resampled from the trace in blocks of "
-          "{} of its {} "
-          "requests",
-          count, grouped(static_cast<std::int64_t>(plan.block_length)),
-          grouped(static_cast<std::int64_t>(plan.requests)));
+      text =
+          fmt::format("Intervals (90 %) come from {} more simulations of traffic resampled from the trace {}",
+                      count, blocks_text(plan.blocks, plan.requests));
       break;
     case Replicating::by_outcomes:
       text =

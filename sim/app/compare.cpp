@@ -12,6 +12,7 @@
 #include "reports/progress.h"
 #include "reports/report.h"
 #include "sim/app/commands.h"
+#include "sim/app/compare_traffic.h"
 #include "sim/app/experiments.h"
 #include "sim/app/grid.h"
 #include "sim/plan/comparison.h"
@@ -79,17 +80,6 @@ void refuse_useless(const std::vector<CellPlan>& plans, const std::vector<RanPoi
   refuse_useless_values(points);
 }
 
-/// Whether another seed gives another sample of a cell's traffic; true for cells that cannot be run at all.
-bool drawn_by_seed(const CellPlan& plan, const std::vector<Setting>& settings) {
-  std::vector<Setting> all = settings;
-  all.insert(all.end(), plan.settings.begin(), plan.settings.end());
-  try {
-    return !open_scenario(plan.scenario, all).config.child("workload").has("trace");
-  } catch (const InputError&) {
-    return true;
-  }
-}
-
 /// Runs the cells of a comparison and measures each against the first that runs.
 class Comparer {
  public:
@@ -99,6 +89,7 @@ class Comparer {
         threads_(threads_of(options)),
         progress_(options.quiet ? ProgressMode::off : parse_progress(options.progress),
                   static_cast<std::int64_t>(plans.size()), "runs"),
+        runs_(static_cast<std::int64_t>(plans.size())),
         ran_(plans.size()) {
     result_.cells.resize(plans.size());
   }
@@ -120,7 +111,7 @@ class Comparer {
       run_one(i);
       if (ran_[i].run && result_.samples == 0) paired[i] = measure_one(i) ? 1 : 0;
     });
-    if (result_.samples > 0) measure_by_drawing(paired);
+    if (result_.samples > 0) measure_by_samples_of_traffic(paired);
     progress_.clear();
     refuse_useless(plans_, ran_);
     result_.paired = std::find(paired.begin(), paired.end(), 0) == paired.end();
@@ -139,8 +130,7 @@ class Comparer {
       cell.verdict = verdict_of(cell.forecast);
       cell.slo_met = slo_met(cell.forecast);
     }
-    const std::lock_guard<std::mutex> lock(drawing_);
-    progress_.update(++done_);
+    count_run();
   }
 
   void set_baseline(std::size_t first) {
@@ -150,12 +140,10 @@ class Comparer {
     result_.seed = run.forecast.seed;
     result_.version = run.forecast.version;
     result_.has_slo = run.forecast.metrics.has_slo;
-    // A queue remembers longer than blocks of what requests saw can be: traffic is drawn again and simulated
-    // again where that is possible and costs no more than resampling does.
-    const bool again = result_.requests <= kDrawnRequestsMax &&
-                       std::all_of(plans_.begin() + static_cast<std::ptrdiff_t>(first), plans_.end(),
-                                   [&](const CellPlan& plan) { return drawn_by_seed(plan, settings_); });
-    if (again) {
+    // A queue remembers longer than blocks of what requests saw can be: traffic is drawn or resampled, and
+    // simulated again, where that is possible.
+    if (result_.requests <= kDrawnRequestsMax) find_traffic(first);
+    if (result_.replicating != Replicating::by_outcomes) {
       result_.samples = kSamples;
       return;
     }
@@ -164,8 +152,21 @@ class Comparer {
     fill(result_.cells[first], baseline_, nullptr);
   }
 
+  void find_traffic(std::size_t first) {
+    std::vector<CellScenario> cells;
+    for (std::size_t i = first; i < plans_.size(); ++i) {
+      cells.push_back({plans_[i].scenario, settings_});
+      cells.back().settings.insert(cells.back().settings.end(), plans_[i].settings.begin(),
+                                   plans_[i].settings.end());
+    }
+    traffics_.emplace(cells, result_.seed, kDrawnRequestsMax);
+    first_ = first;
+    result_.replicating = traffics_->replicating();
+    if (result_.replicating == Replicating::by_blocks) result_.blocks = traffics_->resampler(0)->blocks();
+  }
+
   /// Cells that ran, each on the same samples of the traffic.
-  void measure_by_drawing(std::vector<char>& paired) {
+  void measure_by_samples_of_traffic(std::vector<char>& paired) {
     std::vector<std::size_t> cells;
     for (std::size_t i = 0; i < plans_.size(); ++i) {
       if (!ran_[i].run) continue;
@@ -173,6 +174,7 @@ class Comparer {
       paired[i] = ran_[i].run->outcomes.size() == result_.requests ? 1 : 0;
       ran_[i].run->outcomes = {};
     }
+    runs_ = static_cast<std::int64_t>(plans_.size() + cells.size() * result_.samples);
     std::vector<std::vector<std::vector<double>>> drawn(plans_.size(),
                                                         std::vector<std::vector<double>>(result_.samples));
     for_each_parallel(cells.size() * result_.samples, threads_, [&](std::size_t k) {
@@ -180,20 +182,34 @@ class Comparer {
       drawn[cell][sample] = draw(cell, sample);
     });
     for (const std::size_t i : cells) {
-      const MeasuredRun measured = measure_by_samples(ran_[i].run->forecast, drawn[i]);
+      const TrafficResampler* resampler = traffics_->resampler(i - first_);
+      const MeasuredRun measured =
+          measure_by_samples(ran_[i].run->forecast, drawn[i], result_.replicating,
+                             resampler != nullptr ? resampler->resampled() : Resampled{});
       if (i == result_.baseline) baseline_ = measured;
       fill(result_.cells[i], measured, i == result_.baseline ? nullptr : &baseline_);
     }
   }
 
   std::vector<double> draw(std::size_t cell, std::size_t sample) {
-    constexpr std::uint64_t kStride = 1'000'003;  // seeds that nobody types next to each other
-    const std::uint64_t seed = ran_[cell].run->forecast.seed + kStride * (sample + 1);
     std::vector<Setting> point = plans_[cell].settings;
-    point.push_back({"seed", std::to_string(seed % (std::uint64_t{1} << 62))});
-    const RanPoint ran = run_point(plans_[cell].scenario, settings_, point);
+    Traffic traffic;
+    if (result_.replicating == Replicating::by_blocks) {
+      traffic = traffics_->resampler(cell - first_)->sample(sample);
+    } else {
+      constexpr std::uint64_t kStride = 1'000'003;  // seeds that nobody types next to each other
+      const std::uint64_t seed = ran_[cell].run->forecast.seed + kStride * (sample + 1);
+      point.push_back({"seed", std::to_string(seed % (std::uint64_t{1} << 62))});
+    }
+    const RanPoint ran = run_point(plans_[cell].scenario, settings_, point, traffic);
     KVCAST_CHECK(ran.run.has_value());
+    count_run();
     return compared_values(ran.run->forecast);
+  }
+
+  void count_run() {
+    const std::lock_guard<std::mutex> lock(drawing_);
+    progress_.update(++done_, runs_);
   }
 
   /// \returns whether the cell saw as many requests as the baseline: those get equal blocks, others blocks of
@@ -216,7 +232,9 @@ class Comparer {
   unsigned threads_;
   Progress progress_;
   std::mutex drawing_;
-  std::int64_t done_ = 0;
+  std::int64_t done_ = 0, runs_ = 0;
+  std::size_t first_ = 0;  // the first cell that traffics_ knows
+  std::optional<CellTraffics> traffics_;
   std::vector<RanPoint> ran_;
   MeasuredRun baseline_;
   Comparison result_;

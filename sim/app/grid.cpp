@@ -100,13 +100,15 @@ std::string label_of(const std::vector<Setting>& settings) {
 }
 
 RanPoint run_point(const std::string& scenario, const std::vector<Setting>& settings,
-                   const std::vector<Setting>& point) {
+                   const std::vector<Setting>& point, const Traffic& traffic) {
   std::vector<Setting> all = settings;
   all.insert(all.end(), point.begin(), point.end());
   RanPoint ran;
   try {
     ScenarioText text = open_scenario(scenario, all);
-    Experiment experiment = compose(read_scenario(text));
+    Scenario read = read_scenario(text);
+    if (traffic != nullptr) read.workload.make_source = traffic_source(traffic, traffic->size());
+    Experiment experiment = compose(std::move(read));
     ran.run = run_experiment(experiment);
   } catch (const InputError& error) {
     if (error.code() == ExitCode::bad_data) throw;

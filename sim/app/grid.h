@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sim/app/experiments.h"
+#include "sim/plan/traffic.h"
 
 namespace kvcast {
 
@@ -48,11 +49,11 @@ struct RanPoint {
   std::string reason;
 };
 
-/// Opens, composes and runs `scenario` with `settings` and then the point's own.
-/// \throws InputError for input that cannot be read, and for a scenario that is wrong without any setting of
-/// the point
+/// Opens, composes and runs `scenario` with `settings` and then the point's own. \param traffic in place of
+/// the workload's; null: its own \throws InputError for input that cannot be read, and for a scenario that is
+/// wrong without any setting of the point
 [[nodiscard]] RanPoint run_point(const std::string& scenario, const std::vector<Setting>& settings,
-                                 const std::vector<Setting>& point);
+                                 const std::vector<Setting>& point, const Traffic& traffic = nullptr);
 
 /// How one point of a grid came out, for refuse_useless_values().
 struct PointOutcome {

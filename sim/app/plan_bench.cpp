@@ -185,7 +185,7 @@ void PlanBench::read_base() {
     notes_.push_back(fmt::format("The traffic comes {} times as fast as given (growth)", space_.growth));
   }
   fit_max_model_len(length_given);
-  if (!synthetic) resampler_.emplace(traffic_, traffic_block_length(*traffic_), base_.seed);
+  if (!synthetic) resampler_.emplace(traffic_, base_.seed);
 }
 
 /// Where the scenario leaves the longest context open, the traffic decides: the model's own may need more

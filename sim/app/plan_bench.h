@@ -62,8 +62,9 @@ class PlanBench {
   /// \param index which; equal ones are equal traffic for every design. Not where replicating() is
   /// by_outcomes
   [[nodiscard]] Traffic replication(std::size_t index) const;
-  /// Requests of a block, where replications are by blocks; 0 otherwise.
-  [[nodiscard]] std::size_t block_length() const { return resampler_ ? resampler_->block_length() : 0; }
+  /// Where replications are by blocks; else zeros.
+  [[nodiscard]] TrafficBlocks blocks() const { return resampler_ ? resampler_->blocks() : TrafficBlocks{}; }
+  [[nodiscard]] Resampled resampled() const { return resampler_ ? resampler_->resampled() : Resampled{}; }
 
   /// What no scheduler can do with a design.
   struct Floor {

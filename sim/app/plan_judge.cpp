@@ -60,17 +60,37 @@ Interval widened(double value, const Interval& sampling, const Leaning& lean) {
           value * portable_exp(std::sqrt(up * up + slow * slow))};
 }
 
-/// The probability over all speeds that step times and frontend may have, normally distributed in standard
-/// errors. \param within the probability where everything is so many times as far up
-double probability_over_speeds(const std::function<double(double)>& within, const Leaning& lean) {
-  if (lean.slow == 0 && lean.fast == 0) return within(1);
+/// How the terms of an SLO move with the speed of the steps and with that of the frontend.
+struct TermLeanings {
+  std::vector<Leaning> steps, frontend;  // by term; frontend may be empty
+};
+
+/// The logarithm of what a leaning does to a number at so many standard errors.
+double shift_of(const Leaning& lean, double errors) {
+  return (errors >= 0 ? lean.slow : -lean.fast) * errors / kStandardErrors;
+}
+
+/// The mean over all speeds that step times and frontend may have, both normally distributed and independent.
+/// \param within the probability where each term is multiplied by its factor
+double mean_over_speeds(std::size_t terms, const TermLeanings& lean,
+                        const std::function<double(const std::vector<double>& factors)>& within) {
+  constexpr int kEnd = 16;  // four standard errors
+  constexpr double kStep = 0.25;
+  const int steps_end = lean.steps.empty() ? 0 : kEnd, frontend_end = lean.frontend.empty() ? 0 : kEnd;
+  std::vector<double> factors(terms, 1.0);
   double sum = 0, weights = 0;
-  for (int k = -40; k <= 40; ++k) {
-    const double z = k / 10.0;
-    const double weight = portable_exp(-z * z / 2);
-    const double shift = (z >= 0 ? lean.slow : -lean.fast) * z / kStandardErrors;
-    sum += weight * within(portable_exp(shift));
-    weights += weight;
+  for (int i = -steps_end; i <= steps_end; ++i) {
+    for (int k = -frontend_end; k <= frontend_end; ++k) {
+      const double steps = i * kStep, frontend = k * kStep;
+      for (std::size_t term = 0; term < terms; ++term) {
+        double shift = lean.steps.empty() ? 0 : shift_of(lean.steps[term], steps);
+        if (!lean.frontend.empty()) shift += shift_of(lean.frontend[term], frontend);
+        factors[term] = portable_exp(shift);
+      }
+      const double weight = portable_exp(-(steps * steps + frontend * frontend) / 2);
+      sum += weight * within(factors);
+      weights += weight;
+    }
   }
   return sum / weights;
 }
@@ -130,13 +150,23 @@ class Judge {
     for_each_parallel(ends.size(), threads_, [&](std::size_t i) {
       runs[i] = drawn(runs_.run(chosen_.design, ends[i], traffic_of(runs_.bench(), chosen_)));
     });
-    const auto lean = [&](double value, const std::function<double(const Drawn&)>& of) {
-      const Leaning steps = leaning(value, of(runs[0]), of(runs[1]));
-      return runs.size() == 2 ? steps : both(steps, leaning(value, of(runs[2]), of(runs[3])));
-    };
-    for (std::size_t k = 0; k < own_.values.size(); ++k)
-      leanings_[k] = lean(own_.values[k], [k](const Drawn& drawn) { return drawn.values[k]; });
-    strain_leaning_ = lean(own_.strain, [](const Drawn& drawn) { return drawn.strain; });
+    for (std::size_t k = 0; k < own_.values.size(); ++k) {
+      const auto between = [&](std::size_t slow) {
+        return leaning(own_.values[k], runs[slow].values[k], runs[slow + 1].values[k]);
+      };
+      leanings_[k] = runs.size() == 2 ? between(0) : both(between(0), between(2));
+    }
+    for (std::size_t k = 0; k < point_.terms.size(); ++k) {
+      // Who leaves requests behind misses every term.
+      const auto value = [k](const Drawn& run) {
+        return std::isfinite(run.strain) ? run.values[k] : run.strain;
+      };
+      const auto between = [&](std::size_t slow) {
+        return leaning(own_.values[k], value(runs[slow]), value(runs[slow + 1]));
+      };
+      term_leanings_.steps.push_back(between(0));
+      if (runs.size() > 2) term_leanings_.frontend.push_back(between(2));
+    }
   }
 
   /// \param expectations the draws were asked to make the mean known, too
@@ -145,8 +175,8 @@ class Judge {
     for (std::size_t k = 0; k < own_.values.size(); ++k) {
       std::vector<double> others;
       for (const Drawn& draw : draws_) others.push_back(draw.values[k]);
-      const Interval interval =
-          widened(own_.values[k], interval_around(own_.values[k], others), leanings_[k]);
+      const Interval interval = widened(
+          own_.values[k], interval_around(own_.values[k], others, runs_.bench().resampled()), leanings_[k]);
       if (k >= terms) {
         point_.figures.push_back({plan_figures()[k - terms].key, own_.values[k], interval});
         continue;
@@ -161,17 +191,26 @@ class Judge {
   }
 
  private:
+  /// How near a run comes to its limits where each term is multiplied by its factor.
+  [[nodiscard]] double strain_of(const Drawn& run, const std::vector<double>& factors) const {
+    if (!std::isfinite(run.strain)) return run.strain;
+    double strain = 0;
+    for (std::size_t k = 0; k < factors.size(); ++k)
+      strain = std::max(strain, run.values[k] * factors[k] / point_.terms[k].term.limit_ms);
+    return strain;
+  }
+
   [[nodiscard]] double probability() const {
+    const bool by_blocks = runs_.bench().replicating() == Replicating::by_blocks;
     std::vector<double> strains;
-    for (const Drawn& draw : draws_) strains.push_back(draw.strain);
-    if (runs_.bench().replicating() == Replicating::by_blocks) {
-      return probability_over_speeds(
-          [&](double factor) { return probability_within_resampled(own_.strain, strains, factor); },
-          strain_leaning_);
-    }
-    strains.push_back(own_.strain);
-    return probability_over_speeds([&](double factor) { return probability_within(strains, factor); },
-                                   strain_leaning_);
+    return mean_over_speeds(point_.terms.size(), term_leanings_, [&](const std::vector<double>& factors) {
+      strains.clear();
+      for (const Drawn& draw : draws_) strains.push_back(strain_of(draw, factors));
+      const double own = strain_of(own_, factors);
+      if (by_blocks) return probability_within_resampled(own, strains, runs_.bench().resampled());
+      strains.push_back(own);
+      return probability_within(strains);
+    });
   }
 
   [[nodiscard]] std::vector<double> with_own(std::size_t k) const {
@@ -186,8 +225,8 @@ class Judge {
   PlanPoint& point_;
   Drawn own_;
   std::vector<Drawn> draws_;
-  std::vector<Leaning> leanings_;
-  Leaning strain_leaning_;
+  std::vector<Leaning> leanings_;  // of all values, both errors together
+  TermLeanings term_leanings_;
 };
 
 /// The statistic of the bootstrap that a term of the SLO is; gaps are pooled, no request owns their

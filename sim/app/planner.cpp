@@ -280,7 +280,7 @@ class Planner {
 
   void judge() {
     result_.replicating = bench_.replicating();
-    result_.block_length = bench_.block_length();
+    result_.blocks = bench_.blocks();
     std::vector<Chosen> judged;
     for (std::size_t i = 0; i < std::min(shown_.size(), kPointsJudged); ++i)
       judged.push_back(chosen(shown_[i]));

@@ -10,7 +10,7 @@ namespace kvcast {
 namespace {
 
 // What each end costs at most, so that intervals stay cheap beside a long run, or one of long prompts.
-constexpr std::int64_t kSample = 20'000;            // requests
+constexpr std::int64_t kSample = 15'000;            // requests
 constexpr std::int64_t kSampleTokens = 50'000'000;  // prompt tokens, by the run's mean
 
 struct AverageSteps {
@@ -113,15 +113,18 @@ Uncertainty find_uncertainty(const Experiment& experiment, const Metrics& foreca
   const std::int64_t sample = sample_size(forecast);
   const std::int64_t requests_max = arrived > sample ? sample : 0;
   uncertainty.requests = std::min(arrived, sample);
-  const auto at = [&](double standard_errors) {
-    const double steps = factor_of(errors.steps, standard_errors);
-    const double frontend = factor_of(errors.frontend, standard_errors);
+  const auto run_with = [&](double steps, double frontend) {
     return reduce(run_scaled(experiment, steps, frontend, requests_max, {}, threads), experiment.frame.facts);
   };
-  const Metrics base = requests_max > 0 ? at(0) : forecast;
-  const Metrics slow = at(Uncertainty::kStandardErrors);
-  const Metrics fast = at(-Uncertainty::kStandardErrors);
-  uncertainty.values = spread_of(forecast, base, slow, fast);
+  SpeedRuns runs;
+  runs.base = requests_max > 0 ? run_with(1, 1) : forecast;
+  runs.slow = run_with(factor_of(errors.steps, Uncertainty::kStandardErrors), 1);
+  runs.fast = run_with(factor_of(errors.steps, -Uncertainty::kStandardErrors), 1);
+  if (errors.frontend > 0 && !experiment.frontend.none()) {
+    runs.late_factor = factor_of(errors.frontend, Uncertainty::kStandardErrors);
+    runs.late = run_with(1, runs.late_factor);
+  }
+  uncertainty.values = spread_of(forecast, runs);
   return uncertainty;
 }
 

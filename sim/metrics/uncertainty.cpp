@@ -1,6 +1,8 @@
 #include "sim/metrics/uncertainty.h"
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
 
 namespace kvcast {
 namespace {
@@ -31,16 +33,36 @@ constexpr Rate kRates[] = {{"request_throughput", &Metrics::request_throughput},
                            {"output_throughput", &Metrics::output_throughput},
                            {"total_token_throughput", &Metrics::total_token_throughput}};
 
-/// Moved as the ends moved the base; a base of 0 is moved by the difference.
+/// How far one number moves.
+struct Moves {
+  double up = 0, down = 0;  // both positive
+
+  void to(double from, double end) {
+    up = std::max(up, end - from);
+    down = std::max(down, from - end);
+  }
+};
+
+/// Where the numbers of the other runs would be beside the forecast's; a base of 0 is moved by the
+/// difference.
 double moved(double forecast, double base, double end) {
   return base > 0 ? forecast * (end / base) : forecast + (end - base);
 }
 
-UncertainValue value_of(const char* metric, const char* statistic, double forecast, double base, double slow,
-                        double fast) {
-  const double a = moved(forecast, base, slow);
-  const double b = moved(forecast, base, fast);
-  return {metric, statistic, std::min({a, b, forecast}), std::max({a, b, forecast})};
+UncertainValue value_of(const char* metric, const char* statistic, double forecast, const SpeedRuns& runs,
+                        const std::function<double(const Metrics&)>& of) {
+  const double base = of(runs.base);
+  Moves steps, frontend;
+  steps.to(forecast, moved(forecast, base, of(runs.slow)));
+  steps.to(forecast, moved(forecast, base, of(runs.fast)));
+  if (runs.late) {
+    const double late = moved(forecast, base, of(*runs.late));
+    frontend.to(forecast, late);
+    frontend.to(forecast, forecast - (late - forecast) / runs.late_factor);
+  }
+  const auto both = [](double a, double b) { return std::sqrt(a * a + b * b); };
+  return {metric, statistic, std::max(0.0, forecast - both(steps.down, frontend.down)),
+          forecast + both(steps.up, frontend.up)};
 }
 
 }  // namespace
@@ -52,20 +74,18 @@ const UncertainValue* Uncertainty::find(const std::string& metric, const std::st
   return nullptr;
 }
 
-std::vector<UncertainValue> spread_of(const Metrics& forecast, const Metrics& base, const Metrics& slow,
-                                      const Metrics& fast) {
+std::vector<UncertainValue> spread_of(const Metrics& forecast, const SpeedRuns& runs) {
   std::vector<UncertainValue> values;
   for (const Latency& latency : kLatencies) {
     if ((forecast.*latency.summary).count == 0) continue;
     for (const LatencyStatistic& statistic : kStatistics) {
       const auto of = [&](const Metrics& metrics) { return metrics.*latency.summary.*statistic.value; };
-      values.push_back(
-          value_of(latency.metric, statistic.statistic, of(forecast), of(base), of(slow), of(fast)));
+      values.push_back(value_of(latency.metric, statistic.statistic, of(forecast), runs, of));
     }
   }
   for (const Rate& rate : kRates) {
-    values.push_back(value_of(rate.metric, "", forecast.*rate.value, base.*rate.value, slow.*rate.value,
-                              fast.*rate.value));
+    const auto of = [&](const Metrics& metrics) { return metrics.*rate.value; };
+    values.push_back(value_of(rate.metric, "", of(forecast), runs, of));
   }
   return values;
 }

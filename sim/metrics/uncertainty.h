@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,10 +33,20 @@ struct Uncertainty {
   [[nodiscard]] const UncertainValue* find(const std::string& metric, const std::string& statistic) const;
 };
 
-/// Statistics of the forecast as far as `slow` and `fast` move them away from `base`, all three runs of the
-/// same requests. Where `base` is a sample of the forecast's requests its relative changes are the
-/// forecast's.
-[[nodiscard]] std::vector<UncertainValue> spread_of(const Metrics& forecast, const Metrics& base,
-                                                    const Metrics& slow, const Metrics& fast);
+/// Runs of the same requests with other times.
+struct SpeedRuns {
+  Metrics base;        // the forecast's times
+  Metrics slow, fast;  // steps at the ends of their interval
+  /// The time between client and engine at its slow end, which multiplies it by `late_factor`; it only adds
+  /// to latencies, so that its fast end, a division by that, saves in proportion. Absent where its error is
+  /// not known.
+  std::optional<Metrics> late;
+  double late_factor = 1;
+};
+
+/// Statistics of the forecast as far as the other runs move them away from their base. The errors of steps
+/// and frontend are independent, so that their distances add as squares. Where `base` is a sample of the
+/// forecast's requests its relative changes are the forecast's.
+[[nodiscard]] std::vector<UncertainValue> spread_of(const Metrics& forecast, const SpeedRuns& runs);
 
 }  // namespace kvcast

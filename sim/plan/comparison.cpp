@@ -159,9 +159,12 @@ MeasuredRun measure(const Forecast& forecast, const std::vector<RequestOutcome>&
 
 std::vector<double> compared_values(const Forecast& forecast) { return known_values(forecast); }
 
-MeasuredRun measure_by_samples(const Forecast& forecast, const std::vector<std::vector<double>>& others) {
+MeasuredRun measure_by_samples(const Forecast& forecast, const std::vector<std::vector<double>>& others,
+                               Replicating replicating, const Resampled& resampled) {
+  KVCAST_CHECK(replicating != Replicating::by_outcomes);
   MeasuredRun run;
-  run.drawn_again = true;
+  run.replicating = replicating;
+  run.resampled = resampled;
   run.values = known_values(forecast);
   run.replicates.resize(run.values.size());
   for (std::size_t k = 0; k < run.values.size(); ++k) {
@@ -175,31 +178,68 @@ MeasuredRun measure_by_samples(const Forecast& forecast, const std::vector<std::
 
 namespace {
 
-/// By runs of other samples: as factors where all are positive, so that latencies cannot fall by more than
-/// all of them.
-void judge_drawn(const MeasuredRun& run, const MeasuredRun& baseline, std::size_t k, Difference& difference) {
-  std::vector<double> differences, ratios, logs;
-  for (std::size_t r = 0; r < run.replicates[k].size(); ++r) {
+/// One metric of two runs, sample by sample.
+struct Pairs {
+  std::vector<double> differences;
+  std::vector<double> logs;  // of the ratios; as many where all values are positive
+};
+
+Pairs pairs_of(const MeasuredRun& run, const MeasuredRun& baseline, std::size_t k) {
+  Pairs pairs;
+  const std::size_t count = std::min(run.replicates[k].size(), baseline.replicates[k].size());
+  for (std::size_t r = 0; r < count; ++r) {
     const double to = run.replicates[k][r], from = baseline.replicates[k][r];
-    differences.push_back(to - from);
-    if (!(to > 0 && from > 0)) continue;
-    ratios.push_back(to / from);
-    logs.push_back(portable_log(to / from));
+    if (std::isnan(to - from)) continue;
+    pairs.differences.push_back(to - from);
+    if (to > 0 && from > 0) pairs.logs.push_back(portable_log(to / from));
   }
-  difference.interval = interval_of_difference(difference.absolute, differences);
+  return pairs;
+}
+
+Interval factors_of(const Interval& logs) {
+  return {portable_exp(logs.low) - 1, portable_exp(logs.high) - 1};
+}
+
+/// By independent samples: the mean over them and the one shown.
+void judge_by_seed(const MeasuredRun& run, const MeasuredRun& baseline, std::size_t k,
+                   Difference& difference) {
+  Pairs pairs = pairs_of(run, baseline, k);
+  const double to = run.values[k], from = baseline.values[k];
+  pairs.differences.push_back(to - from);
+  if (to > 0 && from > 0) pairs.logs.push_back(portable_log(to / from));
+  const Interval absolute = interval_of_mean(pairs.differences);
+  difference.interval = absolute;
+  difference.absolute = (absolute.low + absolute.high) / 2;
+  if (pairs.logs.size() < pairs.differences.size()) {
+    difference.relative = from != 0 ? difference.absolute / from : kNan;
+    difference.p_value = p_value_of_mean(pairs.differences);
+    return;
+  }
+  const Interval logs = interval_of_mean(pairs.logs);
+  difference.relative = portable_exp((logs.low + logs.high) / 2) - 1;
+  difference.relative_interval = factors_of(logs);
+  difference.p_value = p_value_of_mean(pairs.logs);
+}
+
+/// By resamples of the traffic, which lie around the one shown: as factors where all are positive, so that
+/// latencies cannot fall by more than all of them.
+void judge_by_blocks(const MeasuredRun& run, const MeasuredRun& baseline, std::size_t k,
+                     Difference& difference) {
+  const Pairs pairs = pairs_of(run, baseline, k);
+  difference.interval = interval_of_difference(difference.absolute, pairs.differences, run.resampled);
   const double ratio = run.values[k] / baseline.values[k];
-  if (ratio > 0 && std::isfinite(ratio) && ratios.size() == differences.size()) {
-    const Interval factors = interval_around(ratio, ratios);
-    difference.relative_interval = Interval{factors.low - 1, factors.high - 1};
-    difference.p_value = p_value_of_difference(portable_log(ratio), logs);
+  if (ratio > 0 && std::isfinite(ratio) && pairs.logs.size() == pairs.differences.size()) {
+    const double log = portable_log(ratio);
+    difference.relative_interval = factors_of(interval_of_difference(log, pairs.logs, run.resampled));
+    difference.p_value = p_value_of_difference(log, pairs.logs, run.resampled);
   } else {
-    difference.p_value = p_value_of_difference(difference.absolute, differences);
+    difference.p_value = p_value_of_difference(difference.absolute, pairs.differences, run.resampled);
   }
 }
 
 /// By resamples of what these requests saw.
-void judge_resampled(const MeasuredRun& run, const MeasuredRun& baseline, std::size_t k,
-                     Difference& difference) {
+void judge_by_outcomes(const MeasuredRun& run, const MeasuredRun& baseline, std::size_t k,
+                       Difference& difference) {
   std::vector<double> differences, ratios;
   for (std::size_t r = 0; r < run.replicates[k].size(); ++r) {
     differences.push_back(run.replicates[k][r] - baseline.replicates[k][r]);
@@ -211,6 +251,20 @@ void judge_resampled(const MeasuredRun& run, const MeasuredRun& baseline, std::s
     difference.relative_interval = middle(ratios, Comparison::kInterval);
 }
 
+void judge(const MeasuredRun& run, const MeasuredRun& baseline, std::size_t k, Difference& difference) {
+  switch (run.replicating) {
+    case Replicating::by_seed:
+      judge_by_seed(run, baseline, k, difference);
+      break;
+    case Replicating::by_blocks:
+      judge_by_blocks(run, baseline, k, difference);
+      break;
+    case Replicating::by_outcomes:
+      judge_by_outcomes(run, baseline, k, difference);
+      break;
+  }
+}
+
 }  // namespace
 
 void fill(ComparedCell& cell, const MeasuredRun& run, const MeasuredRun* baseline) {
@@ -220,15 +274,15 @@ void fill(ComparedCell& cell, const MeasuredRun& run, const MeasuredRun* baselin
         compared_metrics()[k].sampled && !std::isnan(run.values[k]) && !run.replicates[k].empty();
     std::optional<Interval> interval;
     if (sampled)
-      interval = run.drawn_again ? interval_around(run.values[k], run.replicates[k])
-                                 : middle(run.replicates[k], Comparison::kInterval);
+      interval = run.replicating == Replicating::by_outcomes
+                     ? middle(run.replicates[k], Comparison::kInterval)
+                     : interval_around(run.values[k], run.replicates[k], run.resampled);
     cell.intervals.push_back(interval);
     if (baseline == nullptr) continue;
     Difference difference;
     difference.absolute = run.values[k] - baseline->values[k];
     difference.relative = baseline->values[k] != 0 ? difference.absolute / baseline->values[k] : kNan;
-    if (sampled && !std::isnan(baseline->values[k]))
-      (run.drawn_again ? judge_drawn : judge_resampled)(run, *baseline, k, difference);
+    if (sampled && !std::isnan(baseline->values[k])) judge(run, *baseline, k, difference);
     cell.differences.push_back(difference);
   }
 }

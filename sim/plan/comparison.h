@@ -8,6 +8,7 @@
 
 #include "sim/metrics/forecast.h"
 #include "sim/plan/bootstrap.h"
+#include "sim/plan/replication.h"
 
 namespace kvcast {
 
@@ -29,9 +30,9 @@ struct ComparedMetric {
 /// A run's numbers, in the order of compared_metrics(). NaN: not known.
 struct MeasuredRun {
   std::vector<double> values;
-  std::vector<std::vector<double>> replicates;  // by metric; empty where it is not sampled
-  /// The replicates are runs of other samples of the traffic, not resamples of what these requests saw.
-  bool drawn_again = false;
+  std::vector<std::vector<double>> replicates;         // by metric; empty where it is not sampled
+  Replicating replicating = Replicating::by_outcomes;  // what the replicates are
+  Resampled resampled;                                 // where they are by blocks of the traffic
 };
 
 /// A run's numbers in the order of compared_metrics(). NaN: not known.
@@ -45,9 +46,12 @@ struct MeasuredRun {
 /// The same by runs of other samples of the traffic. \param others compared_values() of each, in an order
 /// that is the same for all cells
 [[nodiscard]] MeasuredRun measure_by_samples(const Forecast& forecast,
-                                             const std::vector<std::vector<double>>& others);
+                                             const std::vector<std::vector<double>>& others,
+                                             Replicating replicating, const Resampled& resampled = {});
 
-/// One metric of a cell against the baseline's.
+/// One metric of a cell against the baseline's. Where samples of the traffic are independent (by seed) it is
+/// the mean over all of them, with the one shown: few independent pairs know their mean much better than any
+/// one of them does, and its error is nearly normal even where a single difference is not.
 struct Difference {
   double absolute = 0;               // cell - baseline
   double relative = 0;               // of the baseline's value; NaN where that is 0 or unknown
@@ -79,8 +83,10 @@ struct Comparison {
   bool paired = true;  // every cell saw the same number of requests, so that they are compared one by one
   bool has_slo = false;
   std::size_t requests = 0;  // of the baseline
-  Resampling resampling;
-  std::size_t samples = 0;  // of the traffic beside the one shown, where it could be drawn again; else 0
+  Replicating replicating = Replicating::by_outcomes;
+  Resampling resampling;    // by outcomes
+  std::size_t samples = 0;  // of the traffic beside the one shown; 0 by outcomes
+  TrafficBlocks blocks;     // by blocks of the traffic
   std::uint64_t seed = 0;
   std::string version;
   std::string command;  // shown by the HTML report only

@@ -110,7 +110,7 @@ struct PlanResult {
   double rate = 0;  // requests/s of the traffic
   Replicating replicating = Replicating::by_seed;
   std::size_t replications = 0;  // other samples of the traffic that the winner was simulated on
-  std::size_t block_length = 0;  // requests, where samples are drawn by blocks
+  TrafficBlocks blocks;          // where samples are drawn by blocks
   std::vector<std::string> notes;
   std::vector<Assumption> assumptions;
   std::vector<InputHash> inputs;

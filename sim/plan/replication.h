@@ -5,13 +5,17 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <vector>
 
 #include "sim/plan/bootstrap.h"
+#include "sim/plan/seasons.h"
 #include "sim/plan/traffic.h"
 
 namespace kvcast {
+
+class RandomStream;
 
 /// How another sample of a traffic is had.
 enum class Replicating : std::uint8_t {
@@ -21,28 +25,56 @@ enum class Replicating : std::uint8_t {
 };
 
 /// A block length beyond which the gaps between arrivals and the lengths of neighbouring requests have
-/// stopped to resemble each other, chosen as block_length_of() does. At least 1.
-[[nodiscard]] std::size_t traffic_block_length(const std::vector<Request>& requests);
+/// stopped to resemble each other, chosen as block_length_of() does. At least 1. \param season what gaps owe
+/// to it is no memory: they count in units of the gap that is usual there
+[[nodiscard]] std::size_t traffic_block_length(const std::vector<Request>& requests,
+                                               const Season& season = {});
+
+/// How resamples of one sample differ from samples that are drawn anew: a sample of few independent blocks
+/// shows too little spread, and does not know its spread well.
+struct Resampled {
+  double spread = 1;                                         // that deviations must be multiplied by
+  double freedom = std::numeric_limits<double>::infinity();  // of the one sample's own spread
+};
 
 /// The first and the last request that hold a prompt segment, by their place in the traffic.
 struct SegmentExtent {
   std::size_t first = 0, last = 0;
 };
 
+/// What samples of a traffic are made of.
+struct TrafficBlocks {
+  std::size_t length = 0;  // requests
+  double period_s = 0;     // after which the traffic repeats; 0: it does not
+};
+
 /// Contract: draws other samples of a traffic in memory. sample() may be called from several threads; equal
 /// indices give equal samples.
 class TrafficResampler {
  public:
-  TrafficResampler(Traffic traffic, std::size_t block_length, std::uint64_t seed);
+  /// Finds the traffic's season, and with it the length of its blocks.
+  TrafficResampler(Traffic traffic, std::uint64_t seed);
+  TrafficResampler(Traffic traffic, std::size_t block_length, std::uint64_t seed, Season season = {});
 
   /// As many requests as the traffic has, in circular blocks of it, with the gaps that they arrived after
-  /// (Politis & Romano 1992). Prompt segments that only one block holds are told apart wherever that block is
-  /// drawn again: a copy of a conversation is another conversation.
+  /// (Politis & Romano 1992). Of traffic with a season, blocks of time that begin as far into the period as
+  /// the blocks whose place they take (Dudek, Leskow, Paparoditis & Politis 2014, "A generalized block
+  /// bootstrap for seasonal time series"). Prompt segments that only one block holds are told apart wherever
+  /// that block is drawn again: a copy of a conversation is another conversation.
   [[nodiscard]] Traffic sample(std::size_t index) const;
-  [[nodiscard]] std::size_t block_length() const { return block_length_; }
+  [[nodiscard]] TrafficBlocks blocks() const {
+    return {block_length_, static_cast<double>(season_.period.count()) * 1e-9};
+  }
+  [[nodiscard]] Resampled resampled() const;
 
  private:
+  class Drawing;
+
+  void draw_circular(RandomStream& random, Drawing& drawing) const;
+  void draw_in_season(RandomStream& random, Drawing& drawing) const;
+
   Traffic traffic_;
+  Season season_;
   std::size_t block_length_;
   std::uint64_t seed_;
   std::vector<std::int64_t> gaps_ns_;
@@ -51,14 +83,21 @@ class TrafficResampler {
 
 /// Where the expectation lies that `value` is one draw of, by how independent draws spread: Student's t on
 /// logarithms where all are positive (latencies spread by factors), else on the values. Both ends `value`
-/// where there are fewer than two others. 90 %, two-sided, like the next
-[[nodiscard]] Interval interval_around(double value, const std::vector<double>& others);
+/// where there are fewer than two others. 90 %, two-sided, like the next. \param resampled the others are
+/// resamples of `value`'s sample
+[[nodiscard]] Interval interval_around(double value, const std::vector<double>& others,
+                                       const Resampled& resampled = {});
 
 /// The same for what may be of either sign: Student's t on the values.
-[[nodiscard]] Interval interval_of_difference(double value, const std::vector<double>& others);
+[[nodiscard]] Interval interval_of_difference(double value, const std::vector<double>& others,
+                                              const Resampled& resampled = {});
 
 /// Two-sided p-value of "the expectation is 0", by how independent draws of the same spread.
-[[nodiscard]] double p_value_of_difference(double value, const std::vector<double>& others);
+[[nodiscard]] double p_value_of_difference(double value, const std::vector<double>& others,
+                                           const Resampled& resampled = {});
+
+/// The same by the mean of independent draws.
+[[nodiscard]] double p_value_of_mean(const std::vector<double>& values);
 
 /// Where the expectation lies by the mean of independent draws.
 [[nodiscard]] Interval interval_of_mean(const std::vector<double>& values);
@@ -67,13 +106,17 @@ class TrafficResampler {
 /// Source: Abramowitz & Stegun 26.7.4 for even numbers; odd ones are the mean of their neighbours'.
 [[nodiscard]] double student_t_below(double t, std::size_t freedom);
 
-/// The probability that the next draw is at most 1 after `factor` has multiplied it, given earlier positive
-/// draws; infinite ones count as failures. (Student's t on their logarithms, Geisser 1993, predictive.)
-[[nodiscard]] double probability_within(const std::vector<double>& draws, double factor);
+/// The probability that the next of independent draws is at most 1, given earlier positive ones; infinite
+/// ones count as failures. Between two earlier draws by their ranks, which promises as much as comes true
+/// whatever the distribution is; beyond all of them the share that ranks leave is divided as Student's t on
+/// logarithms falls. Source: Vovk, Gammerman & Shafer 2005, "Algorithmic Learning in a Random World"
+/// (conformal prediction).
+[[nodiscard]] double probability_within(const std::vector<double>& draws);
 
 /// The same where the others were resampled from `own`: they lie around it as it lies around the expectation,
-/// so that the next draw differs from it by both errors. 0 where `own` is infinite.
+/// so that the next draw differs from it by both errors, which are alike: by Student's t on logarithms
+/// (Geisser 1993), as their difference is symmetric. 0 where `own` is infinite.
 [[nodiscard]] double probability_within_resampled(double own, const std::vector<double>& others,
-                                                  double factor);
+                                                  const Resampled& resampled = {});
 
 }  // namespace kvcast

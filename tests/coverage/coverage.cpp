@@ -2,17 +2,19 @@
 // of which any number of samples can be drawn are judged by one sample after another and held against many
 // others.
 //
-// usage: coverage [--replications 200] [--samples 2000] [--threads N] [--folder DIR] [--only
-// plan|trace|compare|simulate] [LOAD...] Exits with 1 where intervals of 90 % hold in fewer than 85 or in
-// more than 95 % of cases by more than luck explains.
+// usage: coverage [--replications 200] [--samples 1000] [--threads N] [--folder DIR] [--svg FILE] [--only
+// plan|trace|compare|compare-trace|simulate] [LOAD...] Exits with 1 where intervals of 90 % hold in fewer
+// than 85 or in more than 95 % of cases by more than luck explains.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <stdexcept>
 #include <string>
 
+#include "tests/coverage/diagram.h"
 #include "tests/coverage/estimators.h"
 
 namespace kvcast::coverage {
@@ -20,8 +22,9 @@ namespace {
 
 struct Options {
   Replications replications;
-  std::size_t samples = 2000;
-  std::string only;  // one estimator: plan, trace, compare, simulate; empty: all
+  std::size_t samples = 1000;
+  std::string only;  // one estimator: plan, trace, compare, compare-trace, simulate; empty: all
+  std::string svg;   // the reliability diagram
   std::vector<std::string> names;
 
   [[nodiscard]] bool wants(const char* estimator) const { return only.empty() || only == estimator; }
@@ -48,9 +51,11 @@ Options parse(const std::vector<std::string>& arguments) {
       options.only = value;
     } else if (argument == "--folder") {
       options.replications.folder = value;
+    } else if (argument == "--svg") {
+      options.svg = value;
     } else {
-      throw std::invalid_argument(argument +
-                                  ": unknown; known: --replications, --samples, --threads, --folder, --only");
+      throw std::invalid_argument(
+          argument + ": unknown; known: --replications, --samples, --threads, --folder, --svg, --only");
     }
   }
   std::filesystem::create_directories(options.replications.folder);
@@ -59,7 +64,7 @@ Options parse(const std::vector<std::string>& arguments) {
 
 /// Everything that is stated of the loads, by estimator.
 struct Results {
-  std::vector<Coverage> plan, trace, compare, differences, simulate;
+  std::vector<Coverage> plan, trace, compare, compare_trace, simulate;
   std::vector<Stated> stated, stated_trace;
 };
 
@@ -67,7 +72,8 @@ void judge(const Load& load, const Options& options, Results& results) {
   const Replications& replications = options.replications;
   const bool calibrated = load.name == "calibrated";
   const std::size_t samples = calibrated ? options.samples / 10 : options.samples;
-  const Truths truths = find_truths(load, samples, !calibrated, replications.threads);
+  const bool compares = options.wants("compare") || options.wants("compare-trace");
+  const Truths truths = find_truths(load, samples, compares && !calibrated, replications.threads);
   fmt::print(stderr, "{}: p99 TTFT {:.0f} ms, p99 TPOT {:.1f} ms\n", load.name, truths.limits.ttft_ms,
              truths.limits.tpot_ms);
   if (options.wants("plan")) {
@@ -85,10 +91,10 @@ void judge(const Load& load, const Options& options, Results& results) {
     results.trace.push_back(trace.coverage);
     results.stated_trace.insert(results.stated_trace.end(), trace.stated.begin(), trace.stated.end());
   }
-  if (options.wants("compare")) {
+  if (options.wants("compare"))
     results.compare.push_back(judge_compare(load, truths, replications, false).coverage);
-    results.differences.push_back(judge_compare(load, truths, replications, true).coverage);
-  }
+  if (options.wants("compare-trace"))
+    results.compare_trace.push_back(judge_compare(load, truths, replications, true).coverage);
 }
 
 std::vector<std::string> print(const Results& results) {
@@ -108,8 +114,8 @@ std::vector<std::string> print(const Results& results) {
   };
   table("plan, synthetic traffic", results.plan);
   table("plan, traces", results.trace);
-  table("compare, numbers of a cell", results.compare);
-  table("compare, differences", results.differences);
+  table("compare, differences, synthetic traffic", results.compare);
+  table("compare, differences, traces", results.compare_trace);
   table("simulate", results.simulate);
   diagram("meets the SLO with probability p: synthetic traffic", results.stated);
   diagram("meets the SLO with probability p: traces", results.stated_trace);
@@ -125,6 +131,12 @@ int run(const std::vector<std::string>& arguments) {
     if (wanted) judge(load, options, results);
   }
   const std::vector<std::string> failures = print(results);
+  if (!options.svg.empty()) {
+    std::ofstream out(options.svg);
+    out << reliability_diagram(results.stated, results.stated_trace);
+    out.close();
+    if (!out.good()) throw std::runtime_error(options.svg + ": cannot be written");
+  }
   for (const std::string& failure : failures) fmt::print(stderr, "{}\n", failure);
   return failures.empty() ? EXIT_SUCCESS : EXIT_FAILURE;
 }

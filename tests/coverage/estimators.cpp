@@ -49,7 +49,16 @@ MeasuredRun measured(const PlanBench& bench, const Design& design) {
   std::vector<std::vector<double>> others;
   for (std::size_t i = 0; i < kSamples; ++i)
     others.push_back(compared_values(bench.forecast(design, {.traffic = bench.replication(i)})));
-  return measure_by_samples(bench.forecast(design, {}), others);
+  return measure_by_samples(bench.forecast(design, {}), others, bench.replicating(), bench.resampled());
+}
+
+/// One sample of a load: synthetic, or as a trace of which nothing is known but itself.
+PlanBench bench_for(const Load& load, std::size_t replication, const Limits& limits,
+                    const Replications& replications, bool trace) {
+  PlanBench bench = bench_of(load, seed_of(replication), limits);
+  if (!trace) return bench;
+  const std::string path = replications.folder + "/" + load.name + std::to_string(replication) + ".jsonl";
+  return bench_of(load, seed_of(replication), limits, write_trace(bench, path));
 }
 
 /// One replication's intervals, by figure; the truth that each should hold.
@@ -65,7 +74,7 @@ Judged judge_all(const std::string& estimator, const Load& load, const Replicati
   for_each_parallel(replications.count, replications.threads, [&](std::size_t i) { held[i] = judge(i); });
   Judged judged;
   judged.coverage.estimator = estimator;
-  judged.coverage.load = load.name;
+  judged.coverage.load = load.name + (load.kept_aside ? " (kept aside)" : "");
   judged.coverage.count = replications.count;
   for (const Held& one : held) {
     for (std::size_t k = 0; k < figures().size(); ++k)
@@ -81,11 +90,7 @@ Judged judge_plan(const Load& load, const Truths& truths, const Replications& re
   const auto judge = [&](std::size_t i) {
     const double factor = limits_factor(truths, i);
     const Limits limits{truths.limits.ttft_ms * factor, truths.limits.tpot_ms * factor};
-    PlanBench bench = bench_of(load, seed_of(i), limits);
-    if (trace) {
-      const std::string path = replications.folder + "/" + load.name + std::to_string(i) + ".jsonl";
-      bench = bench_of(load, seed_of(i), limits, write_trace(bench, path));
-    }
+    const PlanBench bench = bench_for(load, i, limits, replications, trace);
     PlanPoint point;
     const Design design = design_of(bench);
     point.forecast = bench.forecast(design, {});
@@ -112,32 +117,25 @@ Judged judge_plan(const Load& load, const Truths& truths, const Replications& re
   return judged;
 }
 
-Judged judge_compare(const Load& load, const Truths& truths, const Replications& replications,
-                     bool differences) {
+Judged judge_compare(const Load& load, const Truths& truths, const Replications& replications, bool trace) {
   const auto judge = [&](std::size_t i) {
-    const PlanBench bench = bench_of(load, seed_of(i), truths.limits);
+    const PlanBench bench = bench_for(load, i, truths.limits, replications, trace);
     Design design = design_of(bench);
     const MeasuredRun baseline = measured(bench, design);
+    design.settings.insert(design.settings.end(), load.other.begin(), load.other.end());
     ComparedCell cell;
-    if (differences) {
-      design.settings.insert(design.settings.end(), load.other.begin(), load.other.end());
-      fill(cell, measured(bench, design), &baseline);
-    } else {
-      fill(cell, baseline, nullptr);
-    }
+    fill(cell, measured(bench, design), &baseline);
     const Truth& truth = truths.speeds[truths.speeds.size() / 2];
     Held held;
     for (std::size_t k = 0; k < figures().size(); ++k) {
-      const std::size_t at = metric_index(figures()[k].key);
-      const std::optional<Interval> interval =
-          differences ? cell.differences[at].interval : cell.intervals[at];
+      const std::optional<Interval> interval = cell.differences[metric_index(figures()[k].key)].interval;
       KVCAST_CHECK(interval.has_value());
       held.intervals.push_back(*interval);
-      held.truths.push_back(differences ? truth.other_means[k] - truth.means[k] : truth.means[k]);
+      held.truths.push_back(truth.other_means[k] - truth.means[k]);
     }
     return held;
   };
-  return judge_all(differences ? "compare, differences" : "compare", load, replications, judge);
+  return judge_all(trace ? "compare, trace" : "compare", load, replications, judge);
 }
 
 Judged judge_simulate(const Load& load, const Truths& truths, const Replications& replications) {

@@ -21,9 +21,9 @@ struct Judged {
 [[nodiscard]] Judged judge_plan(const Load& load, const Truths& truths, const Replications& replications,
                                 bool trace);
 
-/// `kvcast compare`: the numbers of one cell, or the differences between two.
+/// `kvcast compare`: the differences between two cells. (The numbers of one are judged as plan judges them.)
 [[nodiscard]] Judged judge_compare(const Load& load, const Truths& truths, const Replications& replications,
-                                   bool differences);
+                                   bool trace);
 
 /// `kvcast simulate` of a calibrated engine: the same requests on an engine of another speed, which is all
 /// that its intervals speak of.

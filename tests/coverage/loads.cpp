@@ -19,6 +19,13 @@ std::vector<Setting> on(const char* gpu, std::vector<Setting> settings) {
   return settings;
 }
 
+std::vector<Setting> with_lengths(std::vector<Setting> settings) {
+  settings.push_back({"workload.synthetic.input", "{lognormal: {mean: 3000, cv: 0.8}}"});
+  settings.push_back({"workload.synthetic.output", "{lognormal: {mean: 120, cv: 0.9}}"});
+  settings.push_back({"workload.synthetic.max", "16000"});
+  return settings;
+}
+
 }  // namespace
 
 const std::vector<Load>& loads() {
@@ -43,6 +50,18 @@ const std::vector<Load>& loads() {
        "h100-sxm, calibrated step times, Poisson, 8 req/s, 4,000 requests",
        on("h100-sxm", traffic(4000, "{process: poisson, rate: 8}")),
        {{"engine.kv_cache_dtype", "fp8"}}},
+      {"tide",
+       "a100-80-sxm, up and down between 2 and 11 req/s in 12 windows of 25 s, over and over, 6,000 requests",
+       on("a100-80-sxm",
+          traffic(6000, "{process: rates, rates: [2, 3, 5, 7, 9, 11, 10, 8, 6, 4, 3, 2], window_s: 25}")),
+       {{"engine.kv_cache_dtype", "fp8"}},
+       true},
+      {"summaries",
+       "h200, prompts of 3,000 tokens on average, answers of 120, gamma gaps of cv 2, 3 req/s, 4,000 "
+       "requests",
+       on("h200", with_lengths(traffic(4000, "{process: gamma, rate: 3, cv: 2}"))),
+       {{"engine.max_num_batched_tokens", "2048"}},
+       true},
   };
   return all;
 }
@@ -65,16 +84,14 @@ PlanBench bench_of(const Load& load, std::uint64_t seed, const Limits& limits, c
 Design design_of(const PlanBench& bench) { return bench.designs(1).front(); }
 
 const std::vector<Figure>& figures() {
-  static const std::vector<Figure> all = {
-      {"p50_ttft_ms", [](const Metrics& m) { return m.ttft.p50; }},
-      {"p99_ttft_ms", [](const Metrics& m) { return m.ttft.p99; }},
-      {"p50_tpot_ms", [](const Metrics& m) { return m.tpot.p50; }},
-      {"p99_tpot_ms", [](const Metrics& m) { return m.tpot.p99; }},
-      {"p50_e2el_ms", [](const Metrics& m) { return m.e2el.p50; }},
-      {"p99_e2el_ms", [](const Metrics& m) { return m.e2el.p99; }},
-      {"request_throughput", [](const Metrics& m) { return m.request_throughput; }},
-      {"output_throughput", [](const Metrics& m) { return m.output_throughput; }},
-  };
+  static const std::vector<Figure> all = [] {
+    std::vector<Figure> kinds = plan_figures();
+    std::erase_if(kinds, [](const Figure& figure) {
+      const std::string_view key = figure.key;
+      return key == "request_goodput" || key == "kv_usage_peak";
+    });
+    return kinds;
+  }();
   return all;
 }
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "sim/app/plan_bench.h"
+#include "sim/app/plan_runs.h"
 
 namespace kvcast::coverage {
 
@@ -14,6 +14,7 @@ struct Load {
   std::string what;               // one line for the table
   std::vector<Setting> settings;  // of the built-in scenario common-load; no seed, no SLO
   std::vector<Setting> other;     // of the cell that compare sets against it
+  bool kept_aside = false;        // never looked at while the estimators were made
 };
 
 [[nodiscard]] const std::vector<Load>& loads();
@@ -32,11 +33,8 @@ struct Limits {
 /// The only design of such a bench.
 [[nodiscard]] Design design_of(const PlanBench& bench);
 
-/// A number whose coverage is counted, named as in a result's JSON.
-struct Figure {
-  const char* key;
-  double (*value)(const Metrics&);
-};
+/// The numbers whose coverage is counted: those of a plan that have a truth in every load.
+using Figure = PlanFigureKind;
 [[nodiscard]] const std::vector<Figure>& figures();
 
 /// The larger of value / limit of p99 TTFT and p99 TPOT.

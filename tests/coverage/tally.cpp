@@ -23,10 +23,13 @@ double binomial_below(std::size_t k, std::size_t n, double p) {
 
 constexpr std::size_t kBins = 10;
 
-struct Bin {
-  std::size_t count = 0;
-  double stated = 0, truth = 0;  // sums
-};
+std::string shares(const Bin& bin) {
+  if (bin.count == 0) return "0 | |";
+  const auto n = static_cast<double>(bin.count);
+  return fmt::format("{} | {:.2f} | {:.2f}", bin.count, bin.stated / n, bin.truth / n);
+}
+
+}  // namespace
 
 std::vector<Bin> binned(const std::vector<Stated>& all, bool own_met_only) {
   std::vector<Bin> bins(kBins);
@@ -40,14 +43,6 @@ std::vector<Bin> binned(const std::vector<Stated>& all, bool own_met_only) {
   }
   return bins;
 }
-
-std::string shares(const Bin& bin) {
-  if (bin.count == 0) return "0 | |";
-  const auto n = static_cast<double>(bin.count);
-  return fmt::format("{} | {:.2f} | {:.2f}", bin.count, bin.stated / n, bin.truth / n);
-}
-
-}  // namespace
 
 Bounds bounds_for(std::size_t count) {
   constexpr double kLuck = 1e-3;

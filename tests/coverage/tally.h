@@ -29,6 +29,14 @@ struct Stated {
   bool own_met = false;  // the sample that it was stated from meets the SLO, as a plan's winner does
 };
 
+/// Probabilities of one tenth.
+struct Bin {
+  std::size_t count = 0;
+  double stated = 0, truth = 0;  // sums
+};
+/// Ten. \param own_met_only of samples alone that meet the SLO themselves
+[[nodiscard]] std::vector<Bin> binned(const std::vector<Stated>& all, bool own_met_only);
+
 /// Outside [85 %, 95 %] by more than so few replications explain: where an estimator that holds just 85 % (95
 /// %) would show so few (so many) with a probability below 0.1 %.
 struct Bounds {

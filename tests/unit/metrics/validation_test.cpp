@@ -2,6 +2,7 @@
 #include "sim/metrics/validation.h"
 
 #include <boost/test/unit_test.hpp>
+#include <cmath>
 
 #include "sim/metrics/uncertainty.h"
 
@@ -91,7 +92,8 @@ BOOST_AUTO_TEST_CASE(spread_moves_the_forecast_as_the_ends_move_their_base) {
   Metrics fast = base;
   fast.ttft.mean = 40;
   Uncertainty uncertainty;
-  uncertainty.values = spread_of(forecast, base, slow, fast);
+  SpeedRuns runs{base, slow, fast, {}, 1};
+  uncertainty.values = spread_of(forecast, runs);
   const UncertainValue* ttft = uncertainty.find("ttft", "mean");
   BOOST_REQUIRE(ttft != nullptr);
   BOOST_TEST(ttft->low == 80);
@@ -100,6 +102,16 @@ BOOST_AUTO_TEST_CASE(spread_moves_the_forecast_as_the_ends_move_their_base) {
   BOOST_TEST(rate->low == 6);
   BOOST_TEST(rate->high == 8);
   BOOST_TEST(uncertainty.find("tpot", "mean") == nullptr);
+
+  // A frontend that is independent of the steps: 100 +- 50 and 20, and the other way 20 and 15.
+  runs.late = base;
+  runs.late->ttft.mean = 60;
+  runs.late_factor = 4.0 / 3;
+  uncertainty.values = spread_of(forecast, runs);
+  const auto tolerance = boost::test_tools::tolerance(1e-12);
+  BOOST_TEST(uncertainty.find("ttft", "mean")->high == 100 + std::sqrt(50.0 * 50 + 20 * 20), tolerance);
+  BOOST_TEST(uncertainty.find("ttft", "mean")->low == 100 - std::sqrt(20.0 * 20 + 15 * 15), tolerance);
+  BOOST_TEST(uncertainty.find("request_throughput", "")->high == 8);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -195,15 +195,14 @@ BOOST_AUTO_TEST_CASE(probabilities_come_true) {
   const Calibration drawn = calibrate([](RandomStream& random, double limit) {
     std::vector<double> draws;
     for (int k = 0; k < 17; ++k) draws.push_back(std::exp(random.normal() - limit));
-    return probability_within(draws, 1);
+    return probability_within(draws);
   });
   BOOST_TEST(std::abs(drawn.stated - drawn.came_true) < 0.03);
   const auto from_one = [](RandomStream& random, double limit, bool resampled) {
     const double own = random.normal();
     std::vector<double> draws;
     for (int k = 0; k < 16; ++k) draws.push_back(std::exp(own + random.normal() - limit));
-    return resampled ? probability_within_resampled(std::exp(own - limit), draws, 1)
-                     : probability_within(draws, 1);
+    return resampled ? probability_within_resampled(std::exp(own - limit), draws) : probability_within(draws);
   };
   const Calibration resampled =
       calibrate([&](RandomStream& random, double limit) { return from_one(random, limit, true); });
@@ -214,20 +213,68 @@ BOOST_AUTO_TEST_CASE(probabilities_come_true) {
   BOOST_TEST(forgetful.stated - forgetful.came_true > (resampled.stated - resampled.came_true) + 0.02);
 }
 
+/// Draws of a skewed distribution: their logarithms are 1 - the exponential's, or its negative.
+BOOST_AUTO_TEST_CASE(probabilities_come_true_where_draws_are_skewed) {
+  for (const double sign : {1.0, -1.0}) {
+    RandomStream random(22, "skewed");
+    double stated = 0, true_ones = 0, count = 0;
+    for (int i = 0; i < 20'000; ++i) {
+      const auto skewed = [&] { return sign * (random.exponential(1) - 1); };
+      const double limit = 6 * (random.uniform() - 0.5);
+      std::vector<double> draws;
+      for (int k = 0; k < 17; ++k) draws.push_back(std::exp(skewed() - limit));
+      const double p = probability_within(draws);
+      const bool met = skewed() <= limit;
+      if (p < 0.1 || p > 0.5) continue;
+      stated += p;
+      true_ones += met ? 1 : 0;
+      ++count;
+    }
+    BOOST_TEST(std::abs(stated - true_ones) / count < 0.05);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_mean_of_independent_draws_is_known_better_than_one) {
+  RandomStream random(9, "mean");
+  int below = 0, found = 0;
+  constexpr int kTries = 2000;
+  for (int i = 0; i < kTries; ++i) {
+    std::vector<double> values;
+    for (int k = 0; k < 17; ++k) values.push_back(random.normal());
+    below += p_value_of_mean(values) < 0.1 ? 1 : 0;
+    for (double& value : values) value += 1;  // four standard errors of the mean, one of a single draw
+    found += p_value_of_mean(values) < 0.1 ? 1 : 0;
+  }
+  BOOST_TEST(found > 0.97 * kTries);
+  BOOST_TEST(std::abs(below / double{kTries} - 0.1) < 0.03);
+  BOOST_TEST(p_value_of_mean({0, 0, 0, 0}) == 1);
+  BOOST_TEST(p_value_of_mean({2, 2, 2, 2}) == 0);
+}
+
+BOOST_AUTO_TEST_CASE(resamples_of_few_blocks_are_spread_out) {
+  const std::vector<double> others = {1, 2, 3, 4, 5, 6, 7, 8};
+  const Interval plain = interval_of_difference(0, others);
+  const Interval wider = interval_of_difference(0, others, {1.2, 5});
+  // Seven and five degrees of freedom together are 35 / 12.
+  BOOST_TEST(wider.high / plain.high == 1.2 * student_t95(3) / student_t95(7),
+             boost::test_tools::tolerance(1e-9));
+  BOOST_TEST(p_value_of_difference(3, others, {1.2, 5}) > p_value_of_difference(3, others));
+}
+
 BOOST_AUTO_TEST_CASE(what_failed_counts_against_it) {
   const std::vector<double> good = {0.5, 0.51, 0.49, 0.5, 0.52, 0.5, 0.49, 0.5};
   std::vector<double> half = good;
   for (std::size_t i = 0; i < good.size(); ++i) half.push_back(kInfinity);
-  BOOST_TEST(probability_within(good, 1) > 0.999);
-  BOOST_TEST(std::abs(probability_within(half, 1) - 0.5) < 1e-3);
-  BOOST_TEST(probability_within(good, kInfinity) == 0);
-  BOOST_TEST(probability_within({kInfinity, kInfinity}, 1) == 0);
-  BOOST_TEST(probability_within(good, 3) < 1e-3);
-  BOOST_TEST(probability_within_resampled(kInfinity, good, 1) == 0);
-  BOOST_TEST(std::abs(probability_within_resampled(0.5, half, 1) - 0.5) < 1e-3);
+  const std::vector<double> bad = {1.5, 1.51, 1.49, 1.5, 1.52, 1.5, 1.49, 1.5};
+  BOOST_TEST(probability_within(good) > 0.999);
+  BOOST_TEST(std::abs(probability_within(half) - 0.5) < 1e-3);
+  BOOST_TEST(probability_within({kInfinity, kInfinity}) == 0);
+  BOOST_TEST(probability_within(bad) < 1e-3);
+  BOOST_TEST(probability_within_resampled(kInfinity, good) == 0);
+  BOOST_TEST(std::abs(probability_within_resampled(0.5, half) - 0.5) < 1e-3);
   // Without any spread the answer is plain.
-  BOOST_TEST(probability_within({0.5, 0.5, 0.5}, 1) == 1);
-  BOOST_TEST(probability_within({0.5, 0.5, 0.5}, 3) == 0);
+  BOOST_TEST(probability_within({0.5, 0.5, 0.5}) == 1);
+  BOOST_TEST(probability_within({1.5, 1.5, 1.5}) == 0);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
