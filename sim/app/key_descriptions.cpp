@@ -80,6 +80,10 @@ constexpr Description kDescriptions[] = {
     {"cluster.admission.rate_limits",
      "Token buckets, a request must pass them all: requests_per_s or tokens_per_s, burst, per (cluster or "
      "tenant)"},
+    {"cluster.admission.rate_limits.requests_per_s", "Requests that the bucket gains in a second"},
+    {"cluster.admission.rate_limits.tokens_per_s", "Tokens that the bucket gains in a second"},
+    {"cluster.admission.rate_limits.burst", "Most that the bucket holds"},
+    {"cluster.admission.rate_limits.per", "One bucket for the cluster, or one for each tenant"},
     {"cluster.admission.shed", "Refuses requests that can wait while no replica has room"},
     {"cluster.admission.shed.priority_above", "Requests with a larger priority value can wait"},
     {"cluster.admission.shed.waiting_max", "A replica has room with at most so many requests waiting"},

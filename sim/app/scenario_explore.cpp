@@ -80,6 +80,7 @@ class Explorer {
       {"workload", "{synthetic: {requests: 4}}"},
       {"workload", "{inference_perf: {}}"},
       {"engine.speculative_config", "{method: ngram, num_speculative_tokens: 2, acceptance: 0.5}"},
+      {"cluster.admission", "{rate_limits: [{tokens_per_s: 1000}]}"},
   };
 
   /// Reads one trial; what is wrong with it does not matter, only what was asked.

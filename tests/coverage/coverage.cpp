@@ -5,12 +5,14 @@
 // usage: coverage [--replications 200] [--samples 1000] [--threads N] [--folder DIR] [--svg FILE] [--only
 // plan|trace|compare|compare-trace|simulate] [LOAD...] Exits with 1 where intervals of 90 % hold in fewer
 // than 85 or in more than 95 % of cases by more than luck explains.
+//        coverage --svg FILE --from OUTPUT [--from OUTPUT...] draws the diagram of what earlier runs printed.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <string>
 
@@ -23,8 +25,9 @@ namespace {
 struct Options {
   Replications replications;
   std::size_t samples = 1000;
-  std::string only;  // one estimator: plan, trace, compare, compare-trace, simulate; empty: all
-  std::string svg;   // the reliability diagram
+  std::string only;               // one estimator: plan, trace, compare, compare-trace, simulate; empty: all
+  std::string svg;                // the reliability diagram
+  std::vector<std::string> from;  // outputs of earlier runs to draw
   std::vector<std::string> names;
 
   [[nodiscard]] bool wants(const char* estimator) const { return only.empty() || only == estimator; }
@@ -53,9 +56,12 @@ Options parse(const std::vector<std::string>& arguments) {
       options.replications.folder = value;
     } else if (argument == "--svg") {
       options.svg = value;
+    } else if (argument == "--from") {
+      options.from.push_back(value);
     } else {
       throw std::invalid_argument(
-          argument + ": unknown; known: --replications, --samples, --threads, --folder, --svg, --only");
+          argument +
+          ": unknown; known: --replications, --samples, --threads, --folder, --svg, --from, --only");
     }
   }
   std::filesystem::create_directories(options.replications.folder);
@@ -122,8 +128,27 @@ std::vector<std::string> print(const Results& results) {
   return failures;
 }
 
+void write(const std::string& path, const std::string& text) {
+  std::ofstream out(path);
+  out << text;
+  out.close();
+  if (!out.good()) throw std::runtime_error(path + ": cannot be written");
+}
+
+int draw(const Options& options) {
+  std::string text;
+  for (const std::string& path : options.from) {
+    std::ifstream in(path);
+    if (!in) throw std::runtime_error(path + ": cannot be read");
+    text.append(std::istreambuf_iterator<char>(in), {});
+  }
+  write(options.svg, reliability_diagram(read_bins(text, "synthetic traffic"), read_bins(text, "traces")));
+  return EXIT_SUCCESS;
+}
+
 int run(const std::vector<std::string>& arguments) {
   const Options options = parse(arguments);
+  if (!options.from.empty()) return draw(options);
   Results results;
   for (const Load& load : loads()) {
     const bool wanted = options.names.empty() || std::find(options.names.begin(), options.names.end(),
@@ -131,12 +156,9 @@ int run(const std::vector<std::string>& arguments) {
     if (wanted) judge(load, options, results);
   }
   const std::vector<std::string> failures = print(results);
-  if (!options.svg.empty()) {
-    std::ofstream out(options.svg);
-    out << reliability_diagram(results.stated, results.stated_trace);
-    out.close();
-    if (!out.good()) throw std::runtime_error(options.svg + ": cannot be written");
-  }
+  if (!options.svg.empty())
+    write(options.svg,
+          reliability_diagram(binned(results.stated, false), binned(results.stated_trace, false)));
   for (const std::string& failure : failures) fmt::print(stderr, "{}\n", failure);
   return failures.empty() ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -37,9 +37,9 @@ std::string axes() {
 }
 
 /// \param shape of a dot: "circle", or a square for those who do not see the colours
-std::string dots(const std::vector<Stated>& all, const char* color, bool circle) {
+std::string dots(const std::vector<Bin>& all, const char* color, bool circle) {
   std::string text;
-  for (const Bin& bin : binned(all, false)) {
+  for (const Bin& bin : all) {
     if (bin.count == 0) continue;
     const auto n = static_cast<double>(bin.count);
     const double x = x_of(bin.stated / n), truth = bin.truth / n;
@@ -66,7 +66,7 @@ std::string legend(double y, const char* color, bool circle, const char* name) {
 
 }  // namespace
 
-std::string reliability_diagram(const std::vector<Stated>& synthetic, const std::vector<Stated>& traces) {
+std::string reliability_diagram(const std::vector<Bin>& synthetic, const std::vector<Bin>& traces) {
   constexpr const char* kBlue = "#1d6fb8";
   constexpr const char* kOrange = "#c2410c";
   return "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 440 436\" width=\"440\" height=\"436\" "

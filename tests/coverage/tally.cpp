@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <sstream>
+#include <stdexcept>
 
 #include "tests/coverage/loads.h"
 
@@ -40,6 +43,28 @@ std::vector<Bin> binned(const std::vector<Stated>& all, bool own_met_only) {
     ++bin.count;
     bin.stated += stated.probability;
     bin.truth += stated.truth;
+  }
+  return bins;
+}
+
+std::vector<Bin> read_bins(const std::string& text, const std::string& title) {
+  std::vector<Bin> bins(kBins);
+  std::istringstream lines(text);
+  bool inside = false;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.find("meets the SLO with probability") != std::string::npos)
+      inside = line.find(title) != std::string::npos;
+    if (!inside || !line.starts_with("| 0.")) continue;
+    double low = 0, high = 0, stated = 0, truth = 0;
+    std::size_t count = 0;
+    const int read =
+        std::sscanf(line.c_str(), "| %lf to %lf | %zu | %lf | %lf |", &low, &high, &count, &stated, &truth);
+    if (read < 3 || (count > 0 && read < 5))
+      throw std::invalid_argument("no row of a reliability table: " + line);
+    Bin& bin = bins.at(static_cast<std::size_t>(low * static_cast<double>(kBins) + 0.5));
+    bin.count += count;
+    bin.stated += stated * static_cast<double>(count);
+    bin.truth += truth * static_cast<double>(count);
   }
   return bins;
 }

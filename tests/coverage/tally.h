@@ -37,6 +37,10 @@ struct Bin {
 /// Ten. \param own_met_only of samples alone that meet the SLO themselves
 [[nodiscard]] std::vector<Bin> binned(const std::vector<Stated>& all, bool own_met_only);
 
+/// The bins of all samples in tables that reliability_table() wrote, below a line that holds `title`; added
+/// up where there are several. \throws std::invalid_argument for a row that is none of it
+[[nodiscard]] std::vector<Bin> read_bins(const std::string& text, const std::string& title);
+
 /// Outside [85 %, 95 %] by more than so few replications explain: where an estimator that holds just 85 % (95
 /// %) would show so few (so many) with a probability below 0.1 %.
 struct Bounds {
