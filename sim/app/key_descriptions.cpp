@@ -37,6 +37,8 @@ constexpr Description kDescriptions[] = {
      "What becomes of a sequence's KV when it gives way: recompute, swap, or of the two the cheapest for "
      "each"},
     {"engine.state_snapshots", "Where recurrent layers keep a state for prompts that begin alike"},
+    {"engine.state_snapshots.at", "At the prompt's end, at the ends of blocks, or every so many tokens"},
+    {"engine.state_snapshots.tokens", "Tokens between two states, where they are kept every so many"},
     {"engine.kv_offload.prefetch",
      "When loads from a tier begin: as a request comes to the head of the queue, or as it arrives"},
     {"engine.kv_pools",
