@@ -27,6 +27,8 @@ const char* name_of(Outcome outcome) {
       return "rejected_overload";
     case Outcome::unfinished:
       return "unfinished";
+    case Outcome::failed:
+      return "failed";
   }
   KVCAST_CHECK(false);
 }
