@@ -369,6 +369,79 @@ BOOST_AUTO_TEST_CASE(replica_time_equals_brute_force) {
   });
 }
 
+/// A step costs the same whatever it does: 1 ms.
+class FlatTimer final : public StepTimer {
+ public:
+  [[nodiscard]] StepCost step(const StepShape& /*shape*/) const override { return {kStep, 0, 0}; }
+  [[nodiscard]] DecodeLine decode(std::int64_t /*seqs*/, std::int64_t /*context*/) const override {
+    DecodeLine line;
+    line.base.time = kStep;
+    return line;
+  }
+
+ private:
+  static constexpr FineDuration kStep{std::int64_t{1'000'000} << kFineBits};
+};
+
+constexpr Instant at_s(std::int64_t seconds) { return kStart + Duration{seconds * 1'000'000'000}; }
+
+/// Evenly spaced arrivals at 10 a second, from 100 s on at 40, from 200 s to 300 s at 10 again. Each takes 3
+/// ms.
+std::vector<Request> load_in_steps() {
+  std::vector<Request> requests;
+  Instant now = kStart;
+  while (now < at_s(300)) {
+    Request request;
+    request.id = static_cast<RequestId>(requests.size());
+    request.arrival = now;
+    request.input = Tokens{4};
+    request.output = Tokens{3};
+    requests.push_back(std::move(request));
+    now += Duration{now >= at_s(100) && now < at_s(200) ? 25'000'000 : 100'000'000};
+  }
+  return requests;
+}
+
+/// Scaling by rate: looks every 10 s, 5 requests/s each, 20 s to load, 60 s of the down window. The first
+/// look that counts 40 a second is at 110 s; the last that does is at 200 s, and is out of the window at 260
+/// s.
+BOOST_AUTO_TEST_CASE(autoscaler_follows_the_closed_form_of_a_load_in_steps) {
+  test::RandomRun random = test::random_run(1, {.scheduler = "vllm-v1", .allocator = "paged"});
+  random.setup.sim_time_max.reset();
+  random.setup.replicas = 8;
+  random.setup.engine.pool = {Blocks{1000}, Tokens{16}};
+  Config keys = Config::empty("elasticity");
+  random.setup.router = router_catalog().find("least-loaded", "law").make(keys);
+  FleetSetup fleet;
+  fleet.replicas = 2;
+  fleet.load_time = Duration{20'000'000'000};
+  AutoscalerSetup scaler;
+  scaler.metric = ScaleMetric::rate;
+  scaler.target = 5;
+  scaler.replicas_max = 8;
+  scaler.interval = scaler.rate_window = Duration{10'000'000'000};
+  scaler.down_window = Duration{60'000'000'000};
+  fleet.autoscaler = scaler;
+  random.setup.fleet = std::make_shared<const FleetSetup>(fleet);
+  random.requests = load_in_steps();
+  const FlatTimer timer;
+  const RunRecord r = run(random.setup, test::list_source(random.requests), timer, {});
+  BOOST_REQUIRE_EQUAL(r.completed, std::ssize(random.requests));
+
+  const std::vector<FleetLevel> expected{
+      {kStart, 2, 2}, {at_s(110), 2, 8}, {at_s(130), 8, 8}, {at_s(260), 2, 2}};
+  BOOST_REQUIRE_EQUAL(r.fleet.levels.size(), expected.size());
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    BOOST_TEST((r.fleet.levels[i].at == expected[i].at));
+    BOOST_TEST(r.fleet.levels[i].ready == expected[i].ready);
+    BOOST_TEST(r.fleet.levels[i].held == expected[i].held);
+  }
+  constexpr Int128 kSecond = 1'000'000'000;
+  const FleetTime time = integrate(r.fleet, kStart, at_s(300));
+  BOOST_TEST((time.held_ns == (2 * 110 + 8 * 150 + 2 * 40) * kSecond));
+  BOOST_TEST((time.ready_ns == (2 * 130 + 8 * 130 + 2 * 40) * kSecond));
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
