@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "sim/app/scenario_parallel.h"
+
 namespace kvcast {
 namespace {
 
