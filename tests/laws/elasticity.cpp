@@ -8,6 +8,7 @@
 #include <map>
 
 #include "sim/base/config.h"
+#include "sim/kv/allocators.h"
 #include "sim/sched/scheduler.h"
 #include "sim/sglang/sglang_engine.h"
 #include "tests/support/random_runs.h"
@@ -16,8 +17,8 @@
 namespace kvcast {
 namespace {
 
-constexpr int kRunsEach = 12;
-constexpr int kRuns = 150;
+constexpr int kRunsEach = 25;
+constexpr int kRuns = 300;
 constexpr std::int64_t kReplicasMax = 64;
 constexpr const char* kSglang = "sglang";
 
@@ -104,6 +105,19 @@ FleetSetup random_fleet(std::uint64_t seed, const std::string& name, const test:
   return fleet;
 }
 
+SglangSettings random_settings(RandomStream& random, std::int64_t page) {
+  SglangSettings settings;
+  settings.schedule_policy =
+      sglang_policy_catalog().find(any_of(random, sglang_policy_catalog().names()), "law").make;
+  settings.chunked_prefill_size = page * random.integer(1, 60);
+  settings.max_running_requests = any_of<std::int64_t>(random, {1, 4, 32});
+  settings.overlap_schedule = random.uniform() < 0.6;
+  settings.disable_radix_cache = random.uniform() < 0.3;
+  settings.ignore_eos = random.uniform() < 0.3;
+  settings.output_segment = [](const Request& request) { return 1'000'000 + to_number(request.id); };
+  return settings;
+}
+
 /// A run of this scheduler behind this router (empty: any), in front of replicas that come and go.
 test::RandomRun run_of(const std::string& scheduler, const std::string& router, std::uint64_t seed) {
   const bool sglang = scheduler == kSglang;
@@ -117,16 +131,8 @@ test::RandomRun run_of(const std::string& scheduler, const std::string& router, 
     run.setup.router = router_catalog().find(router, "law").make(keys);
   }
   if (sglang) {
-    SglangSettings settings;
-    settings.schedule_policy =
-        sglang_policy_catalog().find(any_of(random, sglang_policy_catalog().names()), "law").make;
-    settings.chunked_prefill_size = run.setup.engine.pool.block_size.value * random.integer(1, 60);
-    settings.max_running_requests = any_of<std::int64_t>(random, {1, 4, 32});
-    settings.overlap_schedule = random.uniform() < 0.6;
-    settings.disable_radix_cache = random.uniform() < 0.3;
-    settings.ignore_eos = random.uniform() < 0.3;
-    settings.output_segment = [](const Request& request) { return 1'000'000 + to_number(request.id); };
-    run.setup.engine.make = make_sglang_engine(settings);
+    run.setup.engine.make =
+        make_sglang_engine(random_settings(random, run.setup.engine.pool.block_size.value));
   }
   auto fleet = std::make_shared<FleetSetup>(random_fleet(seed, scheduler + router, run));
   run.text += fmt::format("\n{} replicas at first {}, {} behind {}, {} events, retry {} x{}, {}{}{}{}\n",
@@ -440,6 +446,74 @@ BOOST_AUTO_TEST_CASE(autoscaler_follows_the_closed_form_of_a_load_in_steps) {
   const FleetTime time = integrate(r.fleet, kStart, at_s(300));
   BOOST_TEST((time.held_ns == (2 * 110 + 8 * 150 + 2 * 40) * kSecond));
   BOOST_TEST((time.ready_ns == (2 * 130 + 8 * 130 + 2 * 40) * kSecond));
+}
+
+/// A turn of a conversation, and the next one a minute later, whose prompt holds the first one's prompt and
+/// answer.
+std::vector<Request> two_turns() {
+  std::vector<Request> requests;
+  for (int i = 0; i < 2; ++i) {
+    Request request;
+    request.id = static_cast<RequestId>(i);
+    request.arrival = at_s(60 * i);
+    request.output = Tokens{i == 0 ? 203 : 5};
+    request.details = std::make_unique<RequestDetails>();
+    request.details->content = {{1, Tokens{70}}};
+    request.details->output_segment = 1'000'000U + static_cast<unsigned>(i);
+    if (i == 1)
+      request.details->content.insert(request.details->content.end(),
+                                      {{1'000'000, Tokens{203}}, {3, Tokens{40}}});
+    for (const PromptSegment& part : request.details->content) request.input += part.length;
+    requests.push_back(std::move(request));
+  }
+  return requests;
+}
+
+/// An answer that was begun on a replica that was lost leaves in the prefix cache of the one that ended it
+/// what an answer without a loss leaves: the next turn finds as much.
+BOOST_AUTO_TEST_CASE(a_retried_answer_is_found_by_its_next_turn) {
+  for (const bool sglang : {false, true}) {
+    test::RandomRun random = test::random_run(1, {.scheduler = "vllm-v1", .allocator = "paged"});
+    random.setup.sim_time_max.reset();
+    random.setup.replicas = 1;
+    random.setup.engine.max_model_len = Tokens{1000};
+    random.setup.engine.pool = {Blocks{1000}, Tokens{16}};
+    CachedBlocksSettings layers;
+    layers.groups = {KvGroup{16, 0, std::nullopt}};
+    layers.unit = layers.hash_unit = 16;
+    layers.caching = true;
+    Config keys = Config::empty("elasticity");
+    random.setup.engine.allocator = allocator_catalog().find("paged", "law").make(keys, layers);
+    if (sglang) {
+      RandomStream stream(1, "laws/elasticity/turns");
+      SglangSettings settings = random_settings(stream, 16);
+      settings.disable_radix_cache = false;
+      random.setup.engine.make = make_sglang_engine(settings);
+    }
+    random.requests = two_turns();
+    random.source = test::list_source(random.requests);
+    const auto cached = [&](std::shared_ptr<const FleetSetup> fleet) {
+      random.setup.fleet = std::move(fleet);
+      test::Watcher watcher;
+      RunHooks hooks;
+      hooks.requests = &watcher;
+      (void)run(random.setup, random.source, FlatTimer(), hooks);
+      BOOST_REQUIRE_EQUAL(watcher.rows.size(), 2U);
+      BOOST_REQUIRE(watcher.rows[1].outcome == Outcome::completed);
+      BOOST_REQUIRE_EQUAL(watcher.rows[0].retries, random.setup.fleet ? 1 : 0);
+      return watcher.rows[1].cached.value;
+    };
+    const std::int64_t without = cached(nullptr);
+    BOOST_TEST(without >= 256);
+    for (const RetryMode mode : {RetryMode::resend, RetryMode::resume}) {
+      auto fleet = std::make_shared<FleetSetup>();
+      fleet->replicas = 1;
+      fleet->retry.mode = mode;
+      fleet->events = {
+          {.at = kStart + Duration{100'500'000}, .action = FleetAction::fail, .lasts = Duration{1'000'000}}};
+      BOOST_TEST(cached(fleet) == without);
+    }
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()
