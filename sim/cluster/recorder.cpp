@@ -26,6 +26,8 @@ std::int64_t& refused_count(RunRecord& record, Outcome outcome) {
       return record.rejected_rate_limit;
     case Outcome::rejected_overload:
       return record.rejected_overload;
+    case Outcome::failed:
+      return record.retry.failed;
     case Outcome::completed:
     case Outcome::unfinished:
       break;
@@ -134,15 +136,11 @@ void Recorder::arrived(const Request& request) {
 
 void Recorder::refused(const Request& request, Outcome outcome) {
   const RequestPast* past = request.past();
-  if (past != nullptr) {
-    ++record_.retry.failed;  // with the tokens that it had it does not fit in any more
-  } else {
-    ++refused_count(record_, outcome);
-  }
+  if (past != nullptr) outcome = Outcome::failed;  // with the tokens that it had it does not fit in any more
+  ++refused_count(record_, outcome);
   if (hooks_.requests == nullptr) return;
   RequestRow row;
   if (past != nullptr) {
-    outcome = Outcome::failed;
     row.scheduled = past->scheduled;
     row.first_token = past->first_token;
     row.output = past->answered;

@@ -127,8 +127,14 @@ test::RandomRun run_of(const std::string& scheduler, const std::string& router, 
   RandomStream random(seed, "laws/elasticity/" + scheduler + router);
   run.setup.replicas = any_of<std::int64_t>(random, {1, 2, 3, 6, random.integer(1, kReplicasMax)});
   if (!router.empty()) {
-    Config keys = Config::empty("elasticity");
+    const char* knowledge = seed % 2 == 1 ? "exact" : "approximate";
+    Config keys = Config::from_text(std::string("prefix_index: ") + knowledge + "\n", "elasticity");
     run.setup.router = router_catalog().find(router, "law").make(keys);
+  }
+  if (random.uniform() < 0.2) {
+    AdmissionSpec admission;
+    admission.inflight_max = random.integer(1, 60);
+    run.setup.admission = std::make_shared<const AdmissionSpec>(admission);
   }
   if (sglang) {
     run.setup.engine.make =
@@ -218,8 +224,9 @@ BOOST_AUTO_TEST_CASE(nothing_lost_and_nothing_before_its_cause) {
   for_each_cluster([&](const test::RandomRun& random) {
     const Seen seen = watch(random, StepPath::closed_form);
     const RunRecord& r = seen.record;
-    BOOST_REQUIRE_EQUAL(
-        r.arrived, r.completed + r.rejected_too_long + r.rejected_never_fits + r.unfinished + r.retry.failed);
+    BOOST_REQUIRE_EQUAL(r.arrived, r.completed + r.rejected_too_long + r.rejected_never_fits +
+                                       r.rejected_rate_limit + r.rejected_overload + r.unfinished +
+                                       r.retry.failed);
     BOOST_REQUIRE_EQUAL(std::ssize(seen.watcher.rows), r.arrived);
     if (!random.setup.sim_time_max && !random.closed_loop)
       BOOST_REQUIRE_EQUAL(r.arrived, std::ssize(random.requests));
