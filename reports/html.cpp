@@ -168,7 +168,7 @@ std::string to_html(const Forecast& forecast) {
     page.warnings.push_back("<b>Uncalibrated:</b> " + escaped(uncalibrated_text(forecast)));
   for (const std::string& note : forecast.notes) page.warnings.push_back(escaped(note));
   page.body = cards(forecast) + slo(forecast) + html_budget(forecast) + html_latencies(forecast) +
-              html_timeline(forecast) + html_steps(forecast) +
+              html_timeline(forecast) + html_elasticity(forecast) + html_steps(forecast) +
               (forecast.explanation != nullptr ? explain_html(*forecast.explanation) : "") +
               utilization(forecast) + cost(forecast) + html_uncertainty(forecast) + setup(forecast) +
               html_assumptions(forecast.assumptions) +

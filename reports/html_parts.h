@@ -64,6 +64,9 @@ using NamedText = std::pair<std::string, std::string>;
 /// The steps of one replica.
 [[nodiscard]] std::string html_steps(const Forecast& forecast);
 
+/// Replicas that come and go; empty where all are always there.
+[[nodiscard]] std::string html_elasticity(const Forecast& forecast);
+
 /// How sure the step times are, and what follows for each latency.
 [[nodiscard]] std::string html_uncertainty(const Forecast& forecast);
 

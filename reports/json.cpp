@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "reports/elasticity_text.h"
 #include "reports/explain_report.h"
 #include "reports/format.h"
 #include "reports/report.h"
@@ -124,6 +125,35 @@ Json speculative_of(const Forecast& forecast) {
   json["speedup_of_one_sequence"] = facts.speedup_alone;
   json["largest_paying_batch"] = facts.paying_batch;
   json["largest_batch_tried"] = facts.batch_max;
+  return json;
+}
+
+/// Replicas that come and go. Times are seconds from the first arrival; replicas over time as [time, ready,
+/// held].
+Json elasticity_of(const Forecast& forecast) {
+  constexpr std::size_t kEventsMax = 1000;
+  const Metrics& metrics = forecast.metrics;
+  const RunRecord& record = *forecast.record;
+  Json json = {{"gpu_seconds", metrics.gpu_seconds},
+               {"gpu_seconds_ready", metrics.gpu_seconds_ready},
+               {"replicas_ready_mean", metrics.replicas_ready_mean},
+               {"replicas_ready_min", metrics.replicas_ready_min},
+               {"replicas_ready_max", metrics.replicas_ready_max},
+               {"retried_requests", metrics.retried_requests},
+               {"retries", metrics.retries},
+               {"failed_with_replica", metrics.failed_with_replica},
+               {"recomputed_tokens", metrics.retry_recomputed_tokens}};
+  Json replicas = Json::array(), events = Json::array();
+  for (const FleetStep& step : fleet_steps(forecast)) replicas.push_back({step.at_s, step.ready, step.held});
+  for (const FleetEventNote& note : record.fleet.events) {
+    if (events.size() == kEventsMax) break;
+    events.push_back({{"at_s", static_cast<double>((note.at - record.first_arrival).count()) / 1e9},
+                      {"replica", note.replica},
+                      {"event", name_of(note.kind)}});
+  }
+  json["events_total"] = record.fleet.events.size();
+  json["replicas"] = std::move(replicas);
+  json["events"] = std::move(events);
   return json;
 }
 
@@ -296,6 +326,8 @@ std::string to_json(const Forecast& forecast) {
   json["gpu"] = gpu_of(forecast);
   if (forecast.speculation) json["speculative"] = speculative_of(forecast);
   json["steps"] = {{"count", metrics.steps}, {"mean_tokens", metrics.mean_batch_tokens}};
+  if (metrics.elastic && forecast.record != nullptr && metrics.duration_s > 0)
+    json["elasticity"] = elasticity_of(forecast);
   if (!forecast.slo.empty()) json["slo"] = slo_of(forecast);
   if (forecast.price) json["cost"] = cost_of(*forecast.price, forecast);
   json["verdict"] = verdict_of(forecast);

@@ -1,6 +1,7 @@
 // GitHub-flavoured Markdown: what one pastes into an issue or a pull request.
 #include <fmt/format.h>
 
+#include "reports/elasticity_text.h"
 #include "reports/format.h"
 #include "reports/markdown_text.h"
 #include "reports/report.h"
@@ -46,6 +47,8 @@ std::string numbers(const Forecast& forecast) {
           "of the blocks that answers without sharing hold");
   }
   for (const SpeculationLine& line : speculation_lines(forecast))
+    row(line.name.c_str(), line.value, line.remark.c_str());
+  for (const ElasticityLine& line : elasticity_lines(forecast))
     row(line.name.c_str(), line.value, line.remark.c_str());
   row("GPU busy", percent(metrics.gpu_busy_fraction), "time in engine steps / duration");
   if (forecast.price) {

@@ -27,6 +27,8 @@ const char* name_of(Outcome outcome) {
       return "rejected_overload";
     case Outcome::unfinished:
       return "unfinished";
+    case Outcome::failed:
+      return "failed";
   }
   KVCAST_CHECK(false);
 }
@@ -124,6 +126,7 @@ std::string json_row(const RequestRow& row) {
   if (!details.slo_class.empty()) text += ", \"slo\": " + json_string(details.slo_class);
   if (details.samples > 1) text += fmt::format(", \"n\": {}", details.samples);
   if (details.beams > 1) text += fmt::format(", \"beam_width\": {}", details.beams);
+  if (row.retries > 0) text += fmt::format(", \"retries\": {}", row.retries);
   return text +
          fmt::format(
              ", \"queued_us\": {}, \"scheduled_us\": {}, \"first_token_us\": {}, \"last_token_us\": {}, "

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "reports/elasticity_text.h"
 #include "reports/format.h"
 #include "reports/report.h"
 #include "reports/speculation_text.h"
@@ -31,6 +32,7 @@ void add_throughput(TextTable& table, const Metrics& metrics) {
     if (metrics.rejected_rate_limit + metrics.rejected_overload > 0)
       failed += fmt::format(", {} over a rate limit, {} overload", metrics.rejected_rate_limit,
                             metrics.rejected_overload);
+    if (metrics.elastic) failed += fmt::format(", {} with their replica", metrics.failed_with_replica);
   }
   table.line("Failed requests:", plain(metrics.failed), failed);
   table.line("Benchmark duration (s):", two(metrics.duration_s), "last token - first arrival, simulated");
@@ -127,6 +129,12 @@ void add_speculation(TextTable& table, const Forecast& forecast) {
   for (const SpeculationLine& line : lines) table.line(line.name + ":", line.value, line.remark);
 }
 
+void add_elasticity(TextTable& table, const Forecast& forecast) {
+  const std::vector<ElasticityLine> lines = elasticity_lines(forecast);
+  if (!lines.empty()) table.section("Elasticity", '-', "from first arrival to last token");
+  for (const ElasticityLine& line : lines) table.line(line.name + ":", line.value, line.remark);
+}
+
 void add_gpu(TextTable& table, const Forecast& forecast) {
   const Metrics& metrics = forecast.metrics;
   const DeploymentFacts& facts = forecast.facts;
@@ -188,6 +196,7 @@ std::string to_table(const Forecast& forecast, bool color) {
   add_latencies(table, forecast);
   add_kv(table, forecast);
   add_speculation(table, forecast);
+  add_elasticity(table, forecast);
   add_gpu(table, forecast);
   table.rule();
   add_verdict(table, forecast);

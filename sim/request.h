@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,21 @@ namespace kvcast {
 struct PromptSegment {
   std::uint64_t segment = 0;
   Tokens length;
+};
+
+/// What became of a request on replicas that were lost under it.
+struct RequestPast {
+  std::int32_t retries = 0;    // replicas that it was sent to again
+  bool continues = false;      // the tokens that the client has are part of the prompt now; else made again
+  Tokens answered;             // tokens that the client has
+  Instant scheduled = kNever;  // the first time
+  Instant first_token = kNever;  // at the client
+  Int128 last_token = 0;         // that the client has, at the engine, in 2^-20 ns
+  Tokens cached;                 // prompt tokens from a prefix cache at the first admission
+  std::int32_t preemptions = 0;
+
+  /// Of them, those that the engine reads as a part of the prompt.
+  [[nodiscard]] Tokens in_prompt() const { return continues ? answered : Tokens{0}; }
 };
 
 /// What few requests have; absent (null) in plain traces, so that a request stays small.
@@ -29,6 +45,7 @@ struct RequestDetails {
   std::vector<PromptSegment> content;  // empty: shares nothing with anybody
   std::uint64_t output_segment =
       0;  // names the tokens it generates, where later prompts may hold them; 0: they do not
+  std::optional<RequestPast> past;  // of a request that is sent again
 };
 
 /// One user request. Immutable once generated: all its randomness has been drawn, so no policy can shift the
@@ -44,6 +61,15 @@ struct Request {
   std::int32_t priority = 0;  // smaller is served first, as in vLLM
   std::uint32_t tenant = 0;
   std::unique_ptr<RequestDetails> details;
+
+  [[nodiscard]] const RequestPast* past() const {
+    return details != nullptr && details->past ? &*details->past : nullptr;
+  }
+  /// What an engine computes before the next token: the prompt, and of an answer that goes on what the client
+  /// has of it.
+  [[nodiscard]] Tokens prompt() const {
+    return past() == nullptr ? input : input + details->past->in_prompt();
+  }
 };
 
 }  // namespace kvcast

@@ -8,6 +8,7 @@
 #include "sim/app/compose_timer.h"
 #include "sim/app/describe.h"
 #include "sim/app/own_calibrations.h"
+#include "sim/app/scenario_elasticity.h"
 #include "sim/app/scenario_parallel.h"
 #include "sim/app/scenario_retention.h"
 #include "sim/app/scenario_sglang.h"
@@ -75,8 +76,9 @@ PoolSize make_pool(const Scenario& scenario) {
 void fill_facts(const Scenario& scenario, const PoolSize& pool, DeploymentFacts& facts) {
   const Deployment& deployment = scenario.deployment;
   const std::optional<MemoryReport>& report = deployment.report;
-  facts.replicas = scenario.replicas * deployment.memory.data_parallel_size;  // that have a pool of their own
-  facts.gpus = scenario.replicas * shape_of(deployment.memory).gpus();
+  facts.replicas =
+      scenario.replicas_max * deployment.memory.data_parallel_size;  // that have a pool of their own
+  facts.gpus = scenario.replicas_max * shape_of(deployment.memory).gpus();
   facts.stages = deployment.memory.pipeline_parallel_size;
   const bool by_slots = scenario.allocator == "contiguous";
   facts.blocks_total = by_slots ? pool.blocks.value * pool.block_size.value : pool.blocks.value;
@@ -232,8 +234,9 @@ void fill_texts(const Scenario& scenario, const PoolSize& pool, Forecast& frame)
   frame.scenario = scenario.name;
   frame.engine = engine_line(scenario, pool);
   frame.cluster =
-      fmt::format("{} replica{}, {}, router {}", grouped(scenario.replicas),
-                  scenario.replicas == 1 ? "" : "s", describe_parallelism(deployment), scenario.router);
+      fmt::format("{} replica{}{}, {}, router {}", grouped(scenario.replicas),
+                  scenario.replicas == 1 ? "" : "s", scenario.fleet ? describe_fleet(*scenario.fleet) : "",
+                  describe_parallelism(deployment), scenario.router);
   if (scenario.admission) frame.cluster += ", admission: " + describe(*scenario.admission);
   frame.workload = scenario.workload.description;
   frame.seed = scenario.seed;
@@ -319,7 +322,11 @@ Experiment compose(Scenario scenario) {
   cluster.engine.stages = scenario.deployment.memory.pipeline_parallel_size;
   cluster.engine.ranks = scenario.deployment.memory.data_parallel_size;
   if (cluster.engine.ranks > 1) cluster.engine.make = make_data_parallel(cluster.engine.ranks);
-  cluster.replicas = scenario.replicas;
+  cluster.replicas = scenario.replicas_max;
+  if (scenario.fleet) {
+    scenario.fleet->seed = scenario.seed;
+    cluster.fleet = std::move(scenario.fleet);
+  }
   cluster.router = std::move(scenario.make_router);
   cluster.admission = std::move(scenario.admission);
   frame.facts.admission = cluster.admission != nullptr;

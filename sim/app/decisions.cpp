@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "sim/app/decision_log.h"
+#include "sim/app/scenario_elasticity.h"
 #include "sim/sglang/decision_lines.h"
 #include "sim/sglang/sglang_engine.h"
 
@@ -42,6 +43,8 @@ class SglangDecisions final : public DecisionWriter {
 }  // namespace
 
 std::unique_ptr<DecisionWriter> watch_decisions(Experiment& experiment, OutputFile& out, RunHooks& hooks) {
+  refuse_elasticity(experiment.cluster,
+                    "--decisions is the log of one engine, and replicas are replaced here");
   EngineSetup& engine = experiment.cluster.engine;
   engine.path = StepPath::step_by_step;
   if (experiment.sglang) {

@@ -10,6 +10,7 @@
 #include "reports/report.h"
 #include "sim/app/commands.h"
 #include "sim/app/experiments.h"
+#include "sim/app/scenario_elasticity.h"
 #include "sim/base/text.h"
 
 namespace kvcast {
@@ -67,6 +68,7 @@ ExitCode explain(const Options& options) {
   std::vector<WhatIf> changes;
   if (!options.no_what_if) changes = candidate_changes(scenario, text.config);
   Experiment experiment = compose(std::move(scenario));
+  refuse_elasticity(experiment.cluster, "kvcast explain has no parts for time on replicas that were lost");
   limit_requests(experiment, requests_max);
   experiment.frame.resolved = text.config.dump();
   experiment.frame.command = options.report.command;

@@ -151,6 +151,11 @@ void PlanBench::read_base() {
   const bool length_given = text.config.child("engine").has("max_model_len");
   const bool synthetic = !text.config.child("workload").has("trace");
   base_ = read_scenario(text);
+  if (base_.fleet)
+    throw InputError(
+        path_ +
+        ": cluster.elasticity: a plan looks for a fixed number of replicas; leave it out and compare "
+        "autoscaled runs with kvcast compare --vary");
   if (base_.slo.empty())
     throw InputError(
         path_ + ": slo: a plan needs an SLO, for example slo: {ttft_ms: {p99: 2000}, tpot_ms: {p99: 50}}");

@@ -10,6 +10,7 @@
 
 #include "hwmodels/affine_timer.h"
 #include "sim/app/block_rules.h"
+#include "sim/app/scenario_elasticity.h"
 #include "sim/app/scenario_forks.h"
 #include "sim/app/scenario_parallel.h"
 #include "sim/app/scenario_retention.h"
@@ -459,6 +460,7 @@ void read_cluster(Config& root, Scenario& scenario) {
   check_exact_index(cluster, scenario);
   scenario.admission = read_admission(cluster);
   refuse_key(cluster, "disaggregation", "prefill and decode on separate replicas");
+  read_elasticity(cluster, scenario);
   if (cluster.has("price_per_gpu_hour"))
     scenario.price_per_gpu_hour = cluster.get_real("price_per_gpu_hour", {0, 1e6});
 }

@@ -59,7 +59,9 @@ struct Scenario {
   std::vector<std::string> assumptions;   // what the simulated engine simplifies
   RouterMaker make_router;
   std::shared_ptr<const AdmissionSpec> admission;
-  std::int64_t replicas = 1;
+  std::int64_t replicas = 1;          // at the start
+  std::int64_t replicas_max = 1;      // that may be at any time
+  std::shared_ptr<FleetSetup> fleet;  // null: the replicas are always there
   std::optional<double> price_per_gpu_hour;
 
   WorkloadSetup workload;

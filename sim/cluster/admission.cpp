@@ -97,7 +97,7 @@ std::optional<Outcome> Admission::refuses(const Request& request, std::int64_t i
 bool Admission::sheds(const Request& request, std::span<const ReplicaLoad> loads) const {
   if (!spec_.shedding || request.priority <= spec_.shedding->priority_above) return false;
   return std::none_of(loads.begin(), loads.end(), [&](const ReplicaLoad& load) {
-    return load.scraped.waiting <= spec_.shedding->waiting_max &&
+    return load.open && load.scraped.waiting <= spec_.shedding->waiting_max &&
            load.kv_usage() <= spec_.shedding->kv_usage_max;
   });
 }

@@ -2,8 +2,6 @@
 // those of the SGLang model gateway, docs "cache-aware routing"): when the loads differ by more than both
 // thresholds, the least loaded; else the longest match if it covers enough of the prompt; else the replica of
 // which the router remembers least.
-#include <algorithm>
-
 #include "sim/base/config.h"
 #include "sim/cluster/prefix_index.h"
 
@@ -28,23 +26,29 @@ class CacheAware final : public Router {
     index_.insert(picked);
     return static_cast<ReplicaId>(picked);
   }
+  void changed(std::size_t i, std::span<const ReplicaLoad> loads) override { index_.changed(i, loads); }
   [[nodiscard]] RouterNeeds needs() const override { return {.requests = true}; }
 
  private:
   [[nodiscard]] std::size_t choose(const Request& request, std::span<const ReplicaLoad> loads) const {
-    const auto [least, most] = std::minmax_element(
-        loads.begin(), loads.end(),
-        [](const ReplicaLoad& a, const ReplicaLoad& b) { return a.requests < b.requests; });
-    const bool unbalanced =
-        most->requests - least->requests > thresholds_.balance_abs &&
-        static_cast<double>(most->requests) > thresholds_.balance_rel * static_cast<double>(least->requests);
-    if (unbalanced) return static_cast<std::size_t>(least - loads.begin());
+    const std::size_t first = first_open(loads);
+    std::size_t least = first, most = first;
+    for (std::size_t i = first + 1; i < loads.size(); ++i) {
+      if (!loads[i].open) continue;
+      if (loads[i].requests < loads[least].requests) least = i;
+      if (loads[i].requests > loads[most].requests) most = i;
+    }
+    const std::int64_t fewest = loads[least].requests;
+    const bool unbalanced = loads[most].requests - fewest > thresholds_.balance_abs &&
+                            static_cast<double>(loads[most].requests) >
+                                thresholds_.balance_rel * static_cast<double>(fewest);
+    if (unbalanced) return least;
     const std::size_t longest = longest_match(index_, loads);
     const auto matched = static_cast<double>(index_.matched(longest));
     if (matched > thresholds_.cache * static_cast<double>(request.input.value)) return longest;
-    std::size_t emptiest = 0;
-    for (std::size_t i = 1; i < loads.size(); ++i) {
-      if (index_.held(i) < index_.held(emptiest)) emptiest = i;
+    std::size_t emptiest = first;
+    for (std::size_t i = first + 1; i < loads.size(); ++i) {
+      if (loads[i].open && index_.held(i) < index_.held(emptiest)) emptiest = i;
     }
     return emptiest;
   }

@@ -1,6 +1,14 @@
+#include "sim/base/error.h"
 #include "sim/cluster/router.h"
 
 namespace kvcast {
+
+std::size_t first_open(std::span<const ReplicaLoad> loads) {
+  std::size_t i = 0;
+  while (i < loads.size() && !loads[i].open) ++i;
+  KVCAST_CHECK(i < loads.size());
+  return i;
+}
 
 const RouterCatalog& router_catalog() {
   static const RouterCatalog catalog(

@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "sim/cluster/engine.h"
+#include "sim/cluster/fleet.h"
 #include "sim/cluster/recorder.h"
+#include "sim/cluster/slowed_timer.h"
 #include "sim/engine/event_queue.h"
 
 namespace kvcast {
@@ -25,7 +27,7 @@ RouterSetup router_setup(const ClusterSetup& setup, const StepTimer& timer) {
 
 /// Contract: one pass over a source. A cluster may be told to serve only some of its replicas (a share of the
 /// threads); requests routed to others are dropped, which is right when the router reads no loads.
-class Cluster {
+class Cluster final : private FleetHost {
  public:
   struct Share {
     std::size_t first = 0;
@@ -45,62 +47,89 @@ class Cluster {
     if (setup.admission) admission_.emplace(*setup.admission);
     if (setup.sim_time_max) cutoff_ = FineInstant{kStart + *setup.sim_time_max};
     replicas_.resize(loads_.size());
+    if (setup.fleet) {
+      for (std::size_t i = 0; i < replicas_.size(); ++i)
+        slowed_.push_back(std::make_unique<SlowedTimer>(timer));
+      fleet_.emplace(*setup.fleet, replicas_.size(), static_cast<FleetHost&>(*this));
+    }
     for (std::size_t i = share.first; i < replicas_.size(); i += share.stride) {
-      replicas_[i] = setup.engine.make(static_cast<ReplicaId>(i), setup, timer, hooks_);
+      replicas_[i] =
+          setup.engine.make(static_cast<ReplicaId>(i), setup, fleet_ ? *slowed_[i] : timer, hooks_);
       loads_[i].blocks = setup.engine.pool.blocks.value * setup.engine.ranks;
+      loads_[i].open = !fleet_;
     }
   }
 
-  /// Events in order of time; at equal times output first, then arrivals, then new steps.
+  /// Events in order of time; at equal times output first, then what happens to replicas, then arrivals, then
+  /// new steps.
   void run() {
+    if (fleet_) fleet_->begin();
     for (;;) {
       const std::optional<Instant> sent = source_.next_arrival();
       const bool retries = retry_at_ && (!sent || *retry_at_ <= *sent);
-      const std::optional<Instant> arrival = retries ? retry_at_ : sent;
-      const bool arrivals_in = !arrival || FineInstant{*arrival} > pending_time_;
+      const bool comes_back = !comebacks_.empty() && comes_before(comebacks_.front().arrival, retries, sent);
+      const std::optional<Instant> arrival = comes_back ? comebacks_.front().arrival
+                                             : retries  ? retry_at_
+                                                        : sent;
+      const std::optional<Instant> change = fleet_ ? next_change(arrival.has_value()) : std::nullopt;
+      const bool change_first = change && (!arrival || *change <= *arrival);
+      const std::optional<Instant> outside = change_first ? change : arrival;
+      const bool outside_in = !outside || FineInstant{*outside} > pending_time_;
       const bool outputs_in = events_.empty() || events_.top_time() > pending_time_;
-      if (!pending_.empty() && arrivals_in && outputs_in) {
+      if (!pending_.empty() && outside_in && outputs_in) {
         start_pending();
         continue;
       }
-      const bool event_first = !events_.empty() && (!arrival || events_.top_time() <= FineInstant{*arrival});
+      const bool event_first = !events_.empty() && (!outside || events_.top_time() <= FineInstant{*outside});
+      if (!event_first && !outside) break;
+      if (past_cutoff(event_first ? events_.top_time() : FineInstant{*outside})) break;
       if (event_first) {
-        if (past_cutoff(events_.top_time())) break;
         complete(events_.top());
-      } else if (arrival) {
-        if (past_cutoff(FineInstant{*arrival})) break;
-        retries ? retry() : arrive();
+      } else if (change_first) {
+        change_fleet(*change);
+      } else if (comes_back) {
+        come_back();
       } else {
-        break;
+        retries ? retry() : arrive();
       }
     }
-    for (const auto& replica : replicas_) {
-      if (replica) replica->stop(cutoff_);
-    }
-    if (cutoff_ && !held_.empty()) scrape_door(*cutoff_);
-    for (Request& request : held_) {
-      door_.arrived(request);
-      door_.unfinished(door_.track_of(std::move(request)));
-    }
+    stop();
   }
 
   /// Record of replica i; null where this share does not serve it.
   [[nodiscard]] RunRecord* record(std::size_t i) { return replicas_[i] ? &replicas_[i]->record() : nullptr; }
-  /// Of requests that no replica ever saw.
-  [[nodiscard]] RunRecord& door() { return door_.record(); }
+  /// Of requests that no replica ever saw, and of what became of the replicas.
+  [[nodiscard]] RunRecord& door() {
+    if (fleet_) door_.record().fleet = fleet_->record();
+    return door_.record();
+  }
 
  private:
+  void stop() {
+    for (const auto& replica : replicas_) {
+      if (replica) replica->stop(cutoff_);
+    }
+    if (cutoff_ && !held_.empty()) scrape_door(*cutoff_);
+    for (std::deque<Request>* left : {&held_, &comebacks_}) {
+      for (Request& request : *left) {
+        door_.arrived(request);
+        door_.unfinished(door_.track_of(std::move(request)));
+      }
+    }
+  }
+
   [[nodiscard]] bool past_cutoff(FineInstant time) const { return cutoff_ && time > *cutoff_; }
 
   void complete(std::size_t i) {
     const FineInstant now = events_.top_time();
+    changes_alone_ = 0;
     events_.clear(i);
     replicas_[i]->complete();
     // A client knows of its answer in the next whole nanosecond: the engine has gone on by then, on every
     // replica alike.
     const Instant known = now.floor() + setup_.delay_after + Duration{1};
     for (const RequestId id : replicas_[i]->finished()) {
-      leave(i, id);
+      leave(i, id, now);
       source_.finished(id, known);
     }
     if (!held_.empty() && !replicas_[i]->finished().empty() && !retry_at_)
@@ -110,10 +139,16 @@ class Cluster {
 
   void arrive() {
     Request request = source_.take();
-    if (hooks_.progress && (++arrived_ & 0xFFF) == 0) hooks_.progress(arrived_);
+    ++arrived_;
+    if (hooks_.progress && (arrived_ & 0xFFF) == 0) hooks_.progress(arrived_);
     read_metrics(request.arrival);
     if (admission_ && !admits(request)) return;
     ++inside_;
+    enter(std::move(request));
+  }
+
+  void enter(Request&& request) {
+    changes_alone_ = 0;
     const std::optional<ReplicaId> picked =
         held_.empty() ? pick(request, request.arrival) : std::optional<ReplicaId>{};
     if (picked) {
@@ -170,8 +205,9 @@ class Cluster {
       for (std::size_t i = 0; i < replicas_.size(); ++i)
         loads_[i].held_prefix = replicas_[i]->held_prefix(request, FineInstant{now});
     }
+    if (fleet_ && open_ == 0) return std::nullopt;
     const std::optional<ReplicaId> picked = router_->pick(request, loads_);
-    KVCAST_CHECK(!picked || to_index(*picked) < replicas_.size());
+    KVCAST_CHECK(!picked || (to_index(*picked) < replicas_.size() && loads_[to_index(*picked)].open));
     return picked;
   }
 
@@ -199,9 +235,14 @@ class Cluster {
   }
 
   /// A request ends on replica i.
-  void leave(std::size_t i, RequestId id) {
+  void leave(std::size_t i, RequestId id, FineInstant now) {
     --inside_;
     --loads_[i].requests;
+    if (fleet_ && loads_[i].requests == 0) fleet_->emptied(i, now.floor() + Duration{1});
+    forget_prompt(i, id);
+  }
+
+  void forget_prompt(std::size_t i, RequestId id) {
     if (!needs_.prompt_tokens) return;
     const auto prompt = prompts_.find(id);
     loads_[i].prompt_tokens -= prompt->second.value;
@@ -225,6 +266,110 @@ class Cluster {
     wake_time_.clear();
   }
 
+  // ---- Replicas that come and go
+
+  /// Before the next retry, or else the next of the source.
+  [[nodiscard]] bool comes_before(Instant comeback, bool retries, const std::optional<Instant>& sent) const {
+    if (retries) return comeback < *retry_at_;
+    return !sent || comeback < *sent;
+  }
+
+  /// What happens to replicas matters as long as something else may happen, or somebody waits for it. Then it
+  /// may be for ever that nothing helps (looks of an autoscaler, troubles of other replicas): the run ends.
+  [[nodiscard]] std::optional<Instant> next_change(bool arrivals) {
+    constexpr std::int64_t kAloneMax = 100'000;
+    const bool goes_on = arrivals || !events_.empty() || !pending_.empty();
+    if (!goes_on && (changes_alone_ >= kAloneMax || !somebody_waits())) return std::nullopt;
+    return fleet_->next();
+  }
+
+  [[nodiscard]] bool somebody_waits() const {
+    return !held_.empty() || std::any_of(loads_.begin(), loads_.end(),
+                                         [](const ReplicaLoad& load) { return load.requests > 0; });
+  }
+
+  /// First all runs of steps are cut, as by an arrival, so that the output up to this moment is in.
+  void change_fleet(Instant now) {
+    if (cut_at_ != now) {
+      cut_at_ = now;
+      for (std::size_t i = 0; i < replicas_.size(); ++i) {
+        if (replicas_[i]->busy()) events_.set(i, replicas_[i]->cut(FineInstant{now}));
+      }
+      return;
+    }
+    ++changes_alone_;
+    fleet_->act();
+  }
+
+  void open(std::size_t i, bool open) override {
+    KVCAST_CHECK(loads_[i].open != open);
+    loads_[i].open = open;
+    open_ += open ? 1 : -1;
+    router_->changed(i, loads_);
+    if (open && !held_.empty() && !retry_at_) retry_at_ = cut_at_;
+  }
+
+  void renew(std::size_t i, Instant now) override {
+    std::vector<Request> again = replicas_[i]->fail(FineInstant{now}, fleet_->retry());
+    if (events_.contains(i)) events_.clear(i);
+    if (const auto at = std::find(pending_.begin(), pending_.end(), i); at != pending_.end()) {
+      wake_time_.erase(wake_time_.begin() + (at - pending_.begin()));
+      pending_.erase(at);
+    }
+    for (const RequestId id : replicas_[i]->finished()) {
+      --inside_;
+      --loads_[i].requests;
+      forget_prompt(i, id);
+      source_.finished(id, now + setup_.delay_after + Duration{1});
+    }
+    for (Request& request : again) {
+      --loads_[i].requests;
+      forget_prompt(i, request.id);
+      const Instant back = now + fleet_->retry().delay;
+      request.delay_before += back - request.arrival;
+      request.arrival = back;
+      comebacks_.push_back(std::move(request));
+    }
+    KVCAST_CHECK(loads_[i].requests == 0);
+    std::unique_ptr<Engine> fresh =
+        setup_.engine.make(static_cast<ReplicaId>(i), setup_, *slowed_[i], hooks_);
+    std::swap(fresh->record(), replicas_[i]->record());  // it goes on with the replica's
+    replicas_[i] = std::move(fresh);
+  }
+
+  void hold(std::size_t i, bool held, Instant now) override {
+    replicas_[i]->hold(held);
+    if (!held && !replicas_[i]->busy()) wake(i, FineInstant{now});
+  }
+
+  void slow_down(std::size_t i, double factor) override { slowed_[i]->slow_down(factor); }
+  [[nodiscard]] bool is_empty(std::size_t i) const override { return loads_[i].requests == 0; }
+
+  void look(std::size_t i, Instant now, ScaleSample& sample) override {
+    const TimelinePoint seen = replicas_[i]->look(FineInstant{now});
+    sample.waiting += seen.waiting;
+    sample.inside += loads_[i].requests;
+    if (loads_[i].blocks > 0)
+      sample.kv_usage_sum += static_cast<double>(seen.blocks_used) / static_cast<double>(loads_[i].blocks);
+  }
+
+  void look_at_all(ScaleSample& sample) override {
+    sample.waiting += static_cast<std::int64_t>(held_.size());
+    sample.inside += static_cast<std::int64_t>(held_.size());
+    sample.arrived = arrived_;
+    for (const auto& replica : replicas_) {
+      sample.first_tokens += replica->record().ttft.count();
+      sample.ttft_sum_ns += replica->record().ttft.sum_ns();
+    }
+  }
+
+  void come_back() {
+    Request request = std::move(comebacks_.front());
+    comebacks_.pop_front();
+    read_metrics(request.arrival);
+    enter(std::move(request));
+  }
+
   const ClusterSetup& setup_;
   RequestSource& source_;
   const RunHooks& hooks_;
@@ -244,6 +389,12 @@ class Cluster {
   FineInstant pending_time_;            // the latest of these
   std::optional<FineInstant> cutoff_;
   std::int64_t arrived_ = 0;
+  std::optional<Fleet> fleet_;
+  std::vector<std::unique_ptr<SlowedTimer>> slowed_;  // of each replica, where there is a fleet
+  std::deque<Request> comebacks_;                     // requests to be sent again, in order of time
+  std::int64_t open_ = 0;                             // replicas that take requests
+  std::optional<Instant> cut_at_;                     // the last change for which runs were cut
+  std::int64_t changes_alone_ = 0;                    // with nothing else between them
 };
 
 RunRecord merge(const std::vector<std::unique_ptr<Cluster>>& shares, std::size_t replicas) {
@@ -268,8 +419,8 @@ RunRecord run(const ClusterSetup& given, const SourceMaker& source, const StepTi
   sources.push_back(source());
   const bool watched = hooks.requests != nullptr || hooks.steps != nullptr || hooks.sizes != nullptr;
   const bool shares_store = setup.engine.tiers && shares_a_store(*setup.engine.tiers);
-  const bool apart =
-      !watched && !sources.front()->has_feedback() && !needs.any() && !shares_store && !setup.admission;
+  const bool apart = !watched && !sources.front()->has_feedback() && !needs.any() && !shares_store &&
+                     !setup.admission && !setup.fleet;
   const std::size_t shares = apart ? std::clamp<std::size_t>(threads, 1, replicas) : 1;
   while (sources.size() < shares) sources.push_back(source());
 

@@ -8,6 +8,7 @@
 
 #include "sim/cluster/admission.h"
 #include "sim/cluster/engine.h"
+#include "sim/cluster/fleet_setup.h"
 #include "sim/cluster/router.h"
 #include "sim/kv/block_allocator.h"
 #include "sim/kv/tiers.h"
@@ -56,6 +57,7 @@ struct ClusterSetup {
   std::uint64_t seed = 1;
   std::optional<Duration> sim_time_max;  // cut-off: what is not done by then is unfinished
   SloLimits slo;
+  std::shared_ptr<const FleetSetup> fleet;         // null: all replicas are there from the start to the end
   Duration delay_after{};                          // from a token's step to the client
   std::shared_ptr<SharedTiers> shared_tiers;       // of this run (set by run())
   std::shared_ptr<const AdmissionSpec> admission;  // before the router; null: everything enters

@@ -12,6 +12,20 @@
 
 namespace kvcast {
 
+/// What becomes of requests whose replica is lost.
+enum class RetryMode {
+  none,    // they have failed
+  resend,  // they are sent whole to another replica; tokens that the client has are made again, not told
+           // again
+  resume,  // the answer goes on: what the client has of it is a part of the prompt (request migration)
+};
+
+struct RetryPolicy {
+  RetryMode mode = RetryMode::resend;
+  std::int32_t retries_max = 3;  // of one request
+  Duration delay{};              // until it is at the router again
+};
+
 struct ClusterSetup;
 struct RunHooks;
 class StepTimer;
@@ -45,6 +59,16 @@ class Engine {
   [[nodiscard]] virtual Tokens held_prefix(const Request& /*request*/, FineInstant /*now*/) {
     return Tokens{0};
   }
+
+  // Elasticity: after cut(now), with all output up to `now` taken. Engines that cannot do it are not composed
+  // with it.
+  /// The engine is lost with all that it holds, and is not used again but for its record. Returns the
+  /// requests that are to be sent again, by id; the others have failed, and finished() names them.
+  [[nodiscard]] virtual std::vector<Request> fail(FineInstant now, const RetryPolicy& retry);
+  /// While held, plan() starts no step; those under way end.
+  virtual void hold(bool held);
+  /// What a look at its metrics sees.
+  [[nodiscard]] virtual TimelinePoint look(FineInstant now);
 };
 
 using EngineMaker =

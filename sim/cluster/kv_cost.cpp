@@ -15,8 +15,9 @@ class KvCost final : public Router {
   [[nodiscard]] std::optional<ReplicaId> pick(const Request& request,
                                               std::span<const ReplicaLoad> loads) override {
     index_.look_up(request, loads);
-    std::size_t best = 0;
-    for (std::size_t i = 1; i < loads.size(); ++i) {
+    std::size_t best = first_open(loads);
+    for (std::size_t i = best + 1; i < loads.size(); ++i) {
+      if (!loads[i].open) continue;
       const double cost = cost_of(request, loads[i], i);
       const double lowest = cost_of(request, loads[best], best);
       if (cost < lowest || (!(lowest < cost) && loads[i].requests < loads[best].requests)) best = i;
@@ -24,6 +25,7 @@ class KvCost final : public Router {
     index_.insert(best);
     return static_cast<ReplicaId>(best);
   }
+  void changed(std::size_t i, std::span<const ReplicaLoad> loads) override { index_.changed(i, loads); }
   [[nodiscard]] RouterNeeds needs() const override {
     return {.requests = true, .prompt_tokens = true, .held_prefix = index_.needs_held_prefix()};
   }

@@ -14,6 +14,7 @@ RouterNeeds LoadMetric::needs() const {
 }
 
 bool LoadMetric::less(const ReplicaLoad& a, const ReplicaLoad& b) const {
+  if (a.open != b.open) return a.open;
   if (kind_ == LoadKind::prompt_tokens && a.prompt_tokens != b.prompt_tokens)
     return a.prompt_tokens < b.prompt_tokens;
   if (kind_ == LoadKind::kv_cache) {

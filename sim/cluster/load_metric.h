@@ -7,7 +7,8 @@ namespace kvcast {
 
 enum class LoadKind { requests, prompt_tokens, kv_cache };
 
-/// Contract: compares loads by one metric, equal ones by requests inside.
+/// Contract: compares loads by one metric, equal ones by requests inside; replicas that are not open come
+/// last.
 class LoadMetric {
  public:
   LoadMetric(LoadKind kind, Duration scrape_interval) : kind_(kind), scrape_interval_(scrape_interval) {}

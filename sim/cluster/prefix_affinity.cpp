@@ -16,6 +16,7 @@ class PrefixAffinity final : public Router {
     index_.insert(picked);
     return static_cast<ReplicaId>(picked);
   }
+  void changed(std::size_t i, std::span<const ReplicaLoad> loads) override { index_.changed(i, loads); }
   [[nodiscard]] RouterNeeds needs() const override {
     return {.requests = true, .held_prefix = index_.needs_held_prefix()};
   }

@@ -54,9 +54,14 @@ void PrefixIndex::insert(std::size_t i) {
   }
 }
 
+void PrefixIndex::changed(std::size_t i, std::span<const ReplicaLoad> loads) {
+  if (!loads[i].open) parts_[i] = {};
+}
+
 std::size_t longest_match(const PrefixIndex& index, std::span<const ReplicaLoad> loads) {
-  std::size_t best = 0;
-  for (std::size_t i = 1; i < loads.size(); ++i) {
+  std::size_t best = first_open(loads);
+  for (std::size_t i = best + 1; i < loads.size(); ++i) {
+    if (!loads[i].open) continue;
     const bool longer = index.matched(i) > index.matched(best);
     const bool equal = index.matched(i) == index.matched(best);
     if (longer || (equal && loads[i].requests < loads[best].requests)) best = i;

@@ -31,6 +31,9 @@ class PrefixIndex {
   /// The request that was looked up goes to replica i.
   void insert(std::size_t i);
 
+  /// See Router::changed(): a replica that closes is forgotten.
+  void changed(std::size_t i, std::span<const ReplicaLoad> loads);
+
   /// Blocks that are remembered of replica i.
   [[nodiscard]] std::size_t held(std::size_t i) const { return parts_[i].order.size(); }
   /// What a router that asks this index needs besides.
@@ -50,7 +53,7 @@ class PrefixIndex {
   std::vector<std::int64_t> matched_;  // in tokens
 };
 
-/// The replica that holds most of the request that was looked up; of equals the one with fewer requests.
+/// The open replica that holds most of the request that was looked up; of equals the one with fewer requests.
 [[nodiscard]] std::size_t longest_match(const PrefixIndex& index, std::span<const ReplicaLoad> loads);
 
 }  // namespace kvcast

@@ -26,6 +26,8 @@ std::int64_t& refused_count(RunRecord& record, Outcome outcome) {
       return record.rejected_rate_limit;
     case Outcome::rejected_overload:
       return record.rejected_overload;
+    case Outcome::failed:
+      return record.retry.failed;
     case Outcome::completed:
     case Outcome::unfinished:
       break;
@@ -74,21 +76,78 @@ Track Recorder::track_of(Request&& request) const {
   track.input = request.input;
   track.output_asked = request.output;
   track.output_limit = request.output_limit;
+  track.output_predicted = request.output_predicted;
   track.tenant = request.tenant;
   track.priority = request.priority;
+  if (const RequestPast* past = request.past()) {
+    track.retries = past->retries;
+    track.scheduled = past->scheduled;
+    track.returns = past->scheduled != kNever;
+    track.first_token = past->first_token;
+    track.last_token = FineInstant{past->last_token};
+    track.output = track.told_before = past->answered;
+    track.told = past->in_prompt();
+    track.cached = past->cached;
+    track.preemptions = past->preemptions;
+  }
   track.details = std::move(request.details);
   return track;
 }
 
+Request Recorder::sent_again(Track&& track, RetryMode mode) {
+  KVCAST_CHECK(mode != RetryMode::none);
+  ++record_.retry.retries;
+  if (track.retries == 0) ++record_.retry.retried;
+  RequestPast past;
+  past.retries = track.retries + 1;
+  past.continues = mode == RetryMode::resume;
+  past.answered = std::max(track.output, track.told_before);
+  past.scheduled = track.scheduled;
+  past.first_token = track.first_token;
+  past.last_token = track.last_token.value;
+  past.cached = track.cached;
+  past.preemptions = track.preemptions;
+  Request request;
+  request.id = track.id;
+  request.arrival = track.received;
+  request.delay_before = track.received - track.arrival;
+  request.input = track.input;
+  request.output = track.output_asked;
+  request.output_limit = track.output_limit;
+  request.output_predicted = track.output_predicted;
+  request.priority = track.priority;
+  request.tenant = track.tenant;
+  request.details = std::move(track.details);
+  if (request.details == nullptr) request.details = std::make_unique<RequestDetails>();
+  request.details->past = past;
+  return request;
+}
+
+void Recorder::failed(const Track& track) {
+  ++record_.retry.failed;
+  row(track, Outcome::failed, kNever);
+}
+
 void Recorder::arrived(const Request& request) {
+  if (request.past() != nullptr) return;  // it was told of when it first came
   ++record_.arrived;
   record_.first_arrival = std::min(record_.first_arrival, request.arrival - request.delay_before);
 }
 
 void Recorder::refused(const Request& request, Outcome outcome) {
+  const RequestPast* past = request.past();
+  if (past != nullptr) outcome = Outcome::failed;  // with the tokens that it had it does not fit in any more
   ++refused_count(record_, outcome);
   if (hooks_.requests == nullptr) return;
   RequestRow row;
+  if (past != nullptr) {
+    row.scheduled = past->scheduled;
+    row.first_token = past->first_token;
+    row.output = past->answered;
+    row.cached = past->cached;
+    row.preemptions = past->preemptions;
+    row.retries = past->retries;
+  }
   row.id = request.id;
   row.replica = id_;
   row.outcome = outcome;
@@ -104,6 +163,10 @@ void Recorder::refused(const Request& request, Outcome outcome) {
 }
 
 void Recorder::admitted(Track& track, FineInstant now, Tokens cached) {
+  if (track.returns) {
+    track.returns = false;
+    record_.retry.recomputed_tokens += (track.input + track.told - cached).value;
+  }
   if (track.scheduled != kNever) return;
   track.scheduled = now.floor();
   track.cached = cached;
@@ -198,6 +261,7 @@ void Recorder::row(const Track& track, Outcome outcome, Instant last_token) {
   row.tenant = track.tenant;
   row.cached = track.cached;
   row.preemptions = track.preemptions;
+  row.retries = track.retries;
   row.priority = track.priority;
   row.details = track.details.get();
   hooks_.requests->on_request(row);

@@ -21,12 +21,17 @@ struct Track {
   Tokens output;  // made so far
   Tokens output_asked;
   Tokens output_limit;
+  Tokens output_predicted;
   std::uint32_t tenant = 0;
   Tokens cached;  // prompt tokens from a prefix cache at first admission
   std::int32_t preemptions = 0;
   std::int32_t priority = 0;
   std::int32_t answers = 1;     // of `output` tokens each
   std::int32_t sample_of = -1;  // one answer of several: who they belong to, see SampleRuns
+  std::int32_t retries = 0;     // replicas that it was sent to again
+  bool returns = false;         // was scheduled on a replica that was lost, and not yet on this one
+  Tokens told_before;           // outputs that the client has from replicas that were lost
+  Tokens told;  // outputs when last_token was set: members of the decode group have more since
   Instant scheduled = kNever;
   Instant first_token = kNever;  // at the client
   FineInstant last_token;        // at the engine
@@ -71,6 +76,17 @@ class Recorder {
   /// A step of forked sequences: different blocks in their tables, blocks without sharing, blocks copied for
   /// it.
   void branched(std::int64_t blocks, std::int64_t apart, Blocks copied);
+  /// Several answers of which the client has a part are not put together again.
+  [[nodiscard]] static bool may_be_sent_again(const Track& track, const RetryPolicy& retry) {
+    const bool parted = track.answers > 1 && track.first_token != kNever;
+    return retry.mode != RetryMode::none && track.retries < retry.retries_max && !parted;
+  }
+  /// The engine is lost. \returns the request, to be sent again; what the client has is not told again
+  [[nodiscard]] Request sent_again(Track&& track, RetryMode mode);
+  /// Nor is it sent again.
+  void failed(const Track& track);
+  /// Outputs that the client has already were made once more.
+  void made_again(Tokens outputs) { record_.retry.recomputed_tokens += outputs.value; }
   void completed(const Track& track, FineInstant at);
   void unfinished(const Track& track);
   void blocks_used(Blocks used) { record_.blocks_used_max = std::max(record_.blocks_used_max, used.value); }

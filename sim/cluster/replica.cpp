@@ -9,6 +9,12 @@
 namespace kvcast {
 namespace {
 
+/// Outputs to come as the client or a predictor put them, less those that are a part of the prompt.
+Tokens to_come(const Request& request, Tokens outputs) {
+  if (request.past() == nullptr || outputs == Tokens{0}) return outputs;
+  return std::max(Tokens{1}, outputs - request.past()->in_prompt());
+}
+
 Tokens end_of(const Request& request) {
   return request.input +
          (request.output_limit > Tokens{0} ? std::min(request.output, request.output_limit) : request.output);
@@ -113,12 +119,14 @@ bool Replica::enqueue(Request&& request) {
   const std::string_view slo_class =
       request.details != nullptr ? std::string_view(request.details->slo_class) : "";
   sequence.deadline = request.arrival + order_->ttft_target(slo_class);
-  sequence.input = request.input;
-  sequence.output_limit = request.output_limit;
-  sequence.output_predicted = request.output_predicted;
-  sequence.known = request.input;
+  sequence.input = request.prompt();
+  sequence.output_limit = to_come(request, request.output_limit);
+  sequence.output_predicted = to_come(request, request.output_predicted);
+  sequence.known = request.prompt();
   sequence.table.limit = limit_of(request, engine_);
-  sequence.table.prompt = request.input;
+  sequence.table.prompt = request.prompt();
+  if (request.past() != nullptr && request.past()->answered > Tokens{0})
+    sequence.apart_until = request.input + request.past()->answered + Tokens{1};
   const std::int32_t answers =
       request.details == nullptr ? 1 : std::max(request.details->samples, request.details->beams);
   if (engine_.batch.forks) {
@@ -165,7 +173,7 @@ Track& Replica::track_at(SeqIndex seq) {
 std::optional<FineInstant> Replica::plan(FineInstant now) {
   scrape(now);
   const std::size_t depth = engine_.batch.asynchronous ? 2 : static_cast<std::size_t>(engine_.stages);
-  while (may_plan_ && flights_.size() < depth && plan_step(now)) {
+  while (may_plan_ && !held_ && flights_.size() < depth && plan_step(now)) {
     if (flights_.back().run.steps > 1) break;  // the run's next steps are planned with it
   }
   may_plan_ = true;
@@ -234,7 +242,11 @@ bool Replica::preempts_for_ever() const {
 /// What the plan itself did: who left the decode group, who was preempted, who was admitted.
 void Replica::note_plan(FineInstant now) {
   for (const Batch::Dissolved& member : batch_.dissolved()) {
-    if (member.stepped && !member.in_flight) track(member.seq).last_token = group_last_end_;
+    if (!member.stepped || member.in_flight) continue;
+    Track& t = track(member.seq);
+    const Sequence& sequence = batch_.sequence(member.seq);
+    t.last_token = group_last_end_;
+    t.told = sequence.known - sequence.pending - t.input;
   }
   if (!batch_.dissolved().empty() && flights_.empty()) cohorts_.clear();
   for (const Batch::Preemption& preemption : batch_.preempted()) {
@@ -404,15 +416,23 @@ Tokens Replica::held_prefix(const Request& request, FineInstant now) {
 /// A scrape between two step boundaries sees the step in flight: what it scheduled is running, what it took
 /// is used.
 void Replica::scrape(FineInstant until) {
-  recorder_.scrape(until, [&](FineInstant at) {
-    const std::int64_t waiting = batch_.waiting() + batch_.swapped() + batch_.loading();
-    if (!busy())
-      return TimelinePoint{0, waiting, batch_.blocks_used().value, 0, allocator_->largest_free().value};
-    const std::int64_t further = further_steps_planned(at);
-    batch_.take_blocks(further);
-    return TimelinePoint{batch_.running(), waiting, batch_.blocks_used().value,
-                         batch_.tokens_resident(further), allocator_->largest_free().value};
-  });
+  recorder_.scrape(until, [&](FineInstant at) { return point(at); });
+}
+
+/// Earlier scrapes come first: a look takes the blocks of steps up to its moment.
+TimelinePoint Replica::look(FineInstant now) {
+  scrape(now);
+  return point(now);
+}
+
+TimelinePoint Replica::point(FineInstant at) {
+  const std::int64_t waiting = batch_.waiting() + batch_.swapped() + batch_.loading();
+  if (!busy())
+    return TimelinePoint{0, waiting, batch_.blocks_used().value, 0, allocator_->largest_free().value};
+  const std::int64_t further = further_steps_planned(at);
+  batch_.take_blocks(further);
+  return TimelinePoint{batch_.running(), waiting, batch_.blocks_used().value, batch_.tokens_resident(further),
+                       allocator_->largest_free().value};
 }
 
 // ---- The end
@@ -420,9 +440,10 @@ void Replica::scrape(FineInstant until) {
 void Replica::stop(std::optional<FineInstant> cutoff) {
   std::int64_t undelivered = 0;  // steps of the group that were planned and gave no output any more
   if (cutoff && busy()) undelivered = stop_run(*cutoff);
-  record().speculation = batch_.speculated();
+  record().speculation.add(batch_.speculated());
   const std::int64_t waiting = batch_.waiting() + batch_.swapped();
-  if (!busy() && waiting > 0 && batch_.loading() == 0 && (batch_.running() == 0 || preempts_for_ever())) {
+  if (!busy() && !held_ && waiting > 0 && batch_.loading() == 0 &&
+      (batch_.running() == 0 || preempts_for_ever())) {
     record().stuck = true;
     const SeqIndex first = batch_.swapped() > 0 ? batch_.swapped_front() : batch_.waiting_front();
     record().stuck_request = batch_.sequence(first).id;
@@ -430,10 +451,42 @@ void Replica::stop(std::optional<FineInstant> cutoff) {
   if (batch_.running() == 0) KVCAST_CHECK(allocator_->free() == allocator_->total());
   batch_.for_each([&](SeqIndex seq) {
     Track& t = track(seq);
-    t.output = batch_.delivered(seq, undelivered) - t.input;
+    bring_up_to_date(seq, undelivered);
     t.sample_of < 0 ? recorder_.unfinished(t) : samples_.unfinished(t);
   });
   samples_.record_unfinished();
+}
+
+/// What the client has of a sequence that is still inside.
+void Replica::bring_up_to_date(SeqIndex seq, std::int64_t undelivered) {
+  Track& t = track(seq);
+  t.output = batch_.delivered(seq, undelivered) - t.input;
+  if (t.output > t.told) t.last_token = group_last_end_;  // it has decoded in the group since
+  t.output = std::max(t.output, t.told_before);
+}
+
+std::vector<Request> Replica::fail(FineInstant now, const RetryPolicy& retry) {
+  scrape(now);
+  const std::int64_t undelivered = busy() ? stop_run(now) : 0;
+  record().speculation.add(batch_.speculated());
+  finished_.clear();
+  std::vector<Request> again;
+  const auto end = [&](Track& t) {
+    if (recorder_.may_be_sent_again(t, retry)) {
+      again.push_back(recorder_.sent_again(std::move(t), retry.mode));
+    } else {
+      recorder_.failed(t);
+      finished_.push_back(t.id);
+    }
+  };
+  batch_.for_each([&](SeqIndex seq) {
+    bring_up_to_date(seq, undelivered);
+    Track& t = track(seq);
+    t.sample_of < 0 ? end(t) : samples_.unfinished(t);
+  });
+  samples_.take_unfinished(end);
+  std::sort(again.begin(), again.end(), [](const Request& a, const Request& b) { return a.id < b.id; });
+  return again;
 }
 
 /// Counts the steps that ended by the cut-off, and takes the blocks of those that had been planned. Returns

@@ -37,6 +37,9 @@ class Replica final : public Engine {
   void stop(std::optional<FineInstant> cutoff) override;
   [[nodiscard]] const TimelinePoint& metrics_before(FineInstant now) override;
   [[nodiscard]] Tokens held_prefix(const Request& request, FineInstant now) override;
+  [[nodiscard]] std::vector<Request> fail(FineInstant now, const RetryPolicy& retry) override;
+  void hold(bool held) override { held_ = held; }
+  [[nodiscard]] TimelinePoint look(FineInstant now) override;
   [[nodiscard]] RunRecord& record() override { return recorder_.record(); }
   /// What the step that plan() just started takes, where the timer could not know: other engines step with
   /// this one. \param group_tokens of all of them
@@ -79,8 +82,10 @@ class Replica final : public Engine {
   void note_drafts(const Batch::Flight& output, StepRecord& step) const;
   void tell_preemptions(FineInstant now);
   void scrape(FineInstant until);
+  [[nodiscard]] TimelinePoint point(FineInstant at);
   [[nodiscard]] std::int64_t further_steps_planned(FineInstant at) const;
   [[nodiscard]] std::int64_t stop_run(FineInstant cutoff);
+  void bring_up_to_date(SeqIndex seq, std::int64_t undelivered);
   [[nodiscard]] Track& track(SeqIndex seq) { return tracks_[to_index(seq)]; }
 
   ReplicaId id_;
@@ -104,6 +109,7 @@ class Replica final : public Engine {
   std::int64_t preemptions_in_vain_ = 0;  // since the last token or arrival
   std::deque<Flight> flights_;
   bool may_plan_ = true;  // false inside a run whose next step is planned already
+  bool held_ = false;     // no step is started
   FineInstant event_;     // the next event, while busy
 };
 

@@ -69,10 +69,20 @@ void Replica::take_output() {
     const Chunk& chunk = output.chunks[emission.chunk];
     if (emission.delivered == Tokens{0}) continue;
     Track& t = track(chunk.seq);
+    const Sequence& sequence = batch_.sequence(chunk.seq);
+    t.told = sequence.known - sequence.pending - t.input;
+    if (t.told <= t.told_before) {
+      recorder_.made_again(emission.delivered);
+      continue;  // nor has it joined the group
+    }
     t.sample_of < 0 ? recorder_.token(t, end) : samples_.token(t, end);
-    if (batch_.sequence(chunk.seq).branches == 1) ++joined;
+    if (sequence.branches == 1) ++joined;
   }
-  for (const SeqIndex orphan : output.orphans) track(orphan).last_token = end;
+  for (const SeqIndex orphan : output.orphans) {
+    Track& t = track(orphan);
+    t.last_token = end;
+    t.told = batch_.sequence(orphan).known - batch_.sequence(orphan).pending - t.input;
+  }
   for (const Batch::Ended& ended : output.ended) {
     Track& t = track(ended.seq);
     t.output = batch_.sequence(ended.seq).known - batch_.sequence(ended.seq).pending - t.input;

@@ -8,8 +8,9 @@ class RoundRobin final : public Router {
  public:
   [[nodiscard]] std::optional<ReplicaId> pick(const Request& /*request*/,
                                               std::span<const ReplicaLoad> loads) override {
-    const std::size_t picked = next_;
-    next_ = next_ + 1 == loads.size() ? 0 : next_ + 1;
+    std::size_t picked = next_;
+    while (!loads[picked].open) picked = picked + 1 == loads.size() ? 0 : picked + 1;
+    next_ = picked + 1 == loads.size() ? 0 : picked + 1;
     return static_cast<ReplicaId>(picked);
   }
   [[nodiscard]] RouterNeeds needs() const override { return {}; }

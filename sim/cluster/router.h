@@ -24,6 +24,7 @@ struct ReplicaLoad {
   TimelinePoint scraped;           // the engine's metrics at its last scrape
   std::int64_t blocks = 0;         // of its KV pool
   Tokens held_prefix;              // of the request that is routed, in the engine's cache at this moment
+  bool open = true;                // takes requests
 
   [[nodiscard]] double kv_usage() const {
     return blocks == 0 ? 0 : static_cast<double>(scraped.blocks_used) / static_cast<double>(blocks);
@@ -43,12 +44,15 @@ struct RouterNeeds {
   }
 };
 
-/// Contract: pick() is called for a request at its arrival, in order of arrival. Nothing: the request waits
-/// at the router, before all that come later, and is asked for again whenever a request has ended somewhere.
-/// Ties go to the smaller replica.
+/// Contract: pick() is called for a request at its arrival, in order of arrival; it picks a replica that is
+/// open, and some is. Nothing: the request waits at the router, before all that come later, and is asked for
+/// again whenever a request has ended somewhere. Ties go to the smaller replica.
 class Router {
  public:
   virtual ~Router() = default;
+  /// Replica i takes requests from now on, or none any more (loads[i].open). What a router remembers of one
+  /// that closes it forgets: it is empty when it comes back.
+  virtual void changed(std::size_t /*i*/, std::span<const ReplicaLoad> /*loads*/) {}
   [[nodiscard]] virtual std::optional<ReplicaId> pick(const Request& request,
                                                       std::span<const ReplicaLoad> loads) = 0;
   [[nodiscard]] virtual RouterNeeds needs() const = 0;
@@ -62,6 +66,9 @@ struct RouterSetup {
   const StepTimer* timer = nullptr;  // of each replica
   std::optional<Duration> ttft_slo;
 };
+
+/// The first replica that is open; some must be.
+[[nodiscard]] std::size_t first_open(std::span<const ReplicaLoad> loads);
 
 using RouterMaker = std::function<std::unique_ptr<Router>(const RouterSetup&)>;
 RouterMaker make_round_robin(Config& cluster);

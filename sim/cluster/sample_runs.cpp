@@ -34,7 +34,7 @@ void SampleRuns::admitted(Track& answer, FineInstant now, Tokens cached) {
   if (answer.scheduled != kNever) return;
   answer.scheduled = now.floor();
   Track& request = run_of(answer).request;
-  if (request.scheduled == kNever) {
+  if (request.scheduled == kNever || request.returns) {
     recorder_.admitted(request, now, cached);
   } else {
     recorder_.looked_up(answer.input, cached);

@@ -29,6 +29,14 @@ class SampleRuns {
   void unfinished(const Track& answer);
   /// Records the requests of which unfinished() told, in order of number.
   void record_unfinished();
+  /// The engine is lost: visit(request) for each of them instead.
+  template <class Visit>
+  void take_unfinished(Visit visit) {
+    for (Run& run : runs_) {
+      if (run.cut) visit(run.request);
+      run.cut = false;
+    }
+  }
 
  private:
   struct Run {

@@ -13,11 +13,12 @@ class SessionAffinity final : public Router {
                                               std::span<const ReplicaLoad> loads) override {
     const bool named = request.details != nullptr && !request.details->session.empty();
     const std::uint64_t session = named ? hash64(request.details->session) : mix64(to_number(request.id));
-    std::size_t best = 0;
+    std::size_t best = loads.size();
     std::uint64_t highest = 0;
     for (std::size_t i = 0; i < loads.size(); ++i) {
+      if (!loads[i].open) continue;
       const std::uint64_t score = mix64(session ^ mix64(i + 1));
-      if (i > 0 && score <= highest) continue;
+      if (best < loads.size() && score <= highest) continue;
       highest = score;
       best = i;
     }

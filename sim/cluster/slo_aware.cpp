@@ -21,9 +21,10 @@ class SloAware final : public Router {
                                               std::span<const ReplicaLoad> loads) override {
     index_.look_up(request, loads);
     const FineInstant now{request.arrival};
-    std::size_t best = 0;
-    FineInstant best_at = first_token(request, 0, now);
-    for (std::size_t i = 1; i < loads.size(); ++i) {
+    std::size_t best = first_open(loads);
+    FineInstant best_at = first_token(request, best, now);
+    for (std::size_t i = best + 1; i < loads.size(); ++i) {
+      if (!loads[i].open) continue;
       const FineInstant at = first_token(request, i, now);
       const bool meets = meets_limit(request, at), best_meets = meets_limit(request, best_at);
       if (meets != best_meets ? !meets : !better(loads, i, best, at, best_at, meets)) continue;
@@ -33,6 +34,10 @@ class SloAware final : public Router {
     busy_until_[best] = best_at;
     index_.insert(best);
     return static_cast<ReplicaId>(best);
+  }
+  void changed(std::size_t i, std::span<const ReplicaLoad> loads) override {
+    index_.changed(i, loads);
+    busy_until_[i] = FineInstant{kStart};
   }
   [[nodiscard]] RouterNeeds needs() const override {
     return {.requests = true, .held_prefix = index_.needs_held_prefix()};

@@ -24,14 +24,19 @@ class WeightedScore final : public Router {
   [[nodiscard]] std::optional<ReplicaId> pick(const Request& request,
                                               std::span<const ReplicaLoad> loads) override {
     index_.look_up(request, loads);
-    const auto [least, most] = std::minmax_element(
-        loads.begin(), loads.end(),
-        [](const ReplicaLoad& a, const ReplicaLoad& b) { return a.scraped.waiting < b.scraped.waiting; });
-    const auto shortest = static_cast<double>(least->scraped.waiting);
-    const auto longest = static_cast<double>(most->scraped.waiting);
-    std::size_t best = 0;
+    const std::size_t first = first_open(loads);
+    std::int64_t least = loads[first].scraped.waiting, most = least;
+    for (std::size_t i = first + 1; i < loads.size(); ++i) {
+      if (!loads[i].open) continue;
+      least = std::min(least, loads[i].scraped.waiting);
+      most = std::max(most, loads[i].scraped.waiting);
+    }
+    const auto shortest = static_cast<double>(least);
+    const auto longest = static_cast<double>(most);
+    std::size_t best = first;
     double highest = -1;
-    for (std::size_t i = 0; i < loads.size(); ++i) {
+    for (std::size_t i = first; i < loads.size(); ++i) {
+      if (!loads[i].open) continue;
       const auto waiting = static_cast<double>(loads[i].scraped.waiting);
       const double queue = longest > shortest ? (longest - waiting) / (longest - shortest) : 1;
       const double prefix = static_cast<double>(index_.matched(i)) / static_cast<double>(request.input.value);
@@ -45,6 +50,7 @@ class WeightedScore final : public Router {
     index_.insert(best);
     return static_cast<ReplicaId>(best);
   }
+  void changed(std::size_t i, std::span<const ReplicaLoad> loads) override { index_.changed(i, loads); }
   [[nodiscard]] RouterNeeds needs() const override {
     return {.requests = true, .scrape_interval = scrape_interval_, .held_prefix = index_.needs_held_prefix()};
   }

@@ -21,6 +21,8 @@ class EventQueue {
   [[nodiscard]] std::size_t top() const { return heap_.front(); }
   [[nodiscard]] FineInstant top_time() const { return time_[heap_.front()]; }
 
+  [[nodiscard]] bool contains(std::size_t owner) const { return position_[owner] != kNowhere; }
+
   /// Schedules the owner's event, or moves it.
   void set(std::size_t owner, FineInstant time) {
     time_[owner] = time;

@@ -53,6 +53,10 @@ Cost cost_of_run(const Price& price, const Forecast& forecast) {
   Cost cost;
   cost.per_hour = price.per_gpu_hour * static_cast<double>(forecast.facts.gpus);
   cost.total = cost.per_hour * forecast.metrics.duration_s / kSecondsPerHour;
+  if (forecast.metrics.elastic && forecast.metrics.duration_s > 0) {
+    cost.total = price.per_gpu_hour * forecast.metrics.gpu_seconds / kSecondsPerHour;
+    cost.per_hour = cost.total * kSecondsPerHour / forecast.metrics.duration_s;
+  }
   if (output_tokens > 0) cost.per_million_output_tokens = cost.total / output_tokens * kMillion;
   return cost;
 }

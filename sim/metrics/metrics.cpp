@@ -48,6 +48,26 @@ LatencySummary summarize(const Histogram& gaps, Int128 sum_fine) {
 
 double ratio(double part, double whole) { return whole > 0 ? part / whole : 0; }
 
+/// Replicas that are always there hold their GPUs for the whole duration.
+void reduce_fleet(Metrics& metrics, const RunRecord& record, const DeploymentFacts& facts) {
+  metrics.failed_with_replica = record.retry.failed;
+  metrics.retried_requests = record.retry.retried;
+  metrics.retries = record.retry.retries;
+  metrics.retry_recomputed_tokens = record.retry.recomputed_tokens;
+  metrics.elastic = !record.fleet.empty();
+  const double gpus_each = ratio(static_cast<double>(facts.gpus), static_cast<double>(facts.replicas));
+  metrics.gpu_seconds = metrics.gpu_seconds_ready = metrics.duration_s * static_cast<double>(facts.gpus);
+  metrics.replicas_ready_mean = static_cast<double>(facts.replicas);
+  metrics.replicas_ready_min = metrics.replicas_ready_max = facts.replicas;
+  if (!metrics.elastic || metrics.duration_s <= 0) return;
+  const FleetTime time = integrate(record.fleet, record.first_arrival, record.last_token);
+  metrics.gpu_seconds = static_cast<double>(time.held_ns) / kNsPerSecond * gpus_each;
+  metrics.gpu_seconds_ready = static_cast<double>(time.ready_ns) / kNsPerSecond * gpus_each;
+  metrics.replicas_ready_mean = static_cast<double>(time.ready_ns) / kNsPerSecond / metrics.duration_s;
+  metrics.replicas_ready_min = time.ready_min;
+  metrics.replicas_ready_max = time.ready_max;
+}
+
 void reduce_timeline(Metrics& metrics, const RunRecord& record, const DeploymentFacts& facts) {
   const std::int64_t blocks_all = facts.blocks_total * facts.replicas;
   const std::int64_t begin_ns = record.first_arrival.time_since_epoch().count();
@@ -72,7 +92,10 @@ void reduce_timeline(Metrics& metrics, const RunRecord& record, const Deployment
     }
   }
   const auto scrapes = static_cast<double>(metrics.scrapes);
-  metrics.kv_usage_mean = ratio(static_cast<double>(used), scrapes * static_cast<double>(blocks_all));
+  const double blocks_ready = metrics.elastic
+                                  ? static_cast<double>(facts.blocks_total) * metrics.replicas_ready_mean
+                                  : static_cast<double>(blocks_all);
+  metrics.kv_usage_mean = ratio(static_cast<double>(used), scrapes * blocks_ready);
   metrics.kv_usage_peak = ratio(static_cast<double>(record.blocks_used_max), static_cast<double>(blocks_all));
   // A shared block holds the tokens of several requests, and a window fewer blocks than tokens: then nothing
   // counts as waste.
@@ -88,7 +111,10 @@ void reduce_steps(Metrics& metrics, const RunRecord& record, const DeploymentFac
   metrics.mean_batch_tokens =
       ratio(static_cast<double>(steps.scheduled_tokens), static_cast<double>(steps.steps));
   // Bytes and FLOP are those of one GPU of each replica, so the GPUs of a tensor-parallel group cancel out.
-  const double replica_seconds = metrics.duration_s * static_cast<double>(facts.replicas);
+  const double replica_seconds = metrics.elastic
+                                     ? metrics.gpu_seconds * static_cast<double>(facts.replicas) /
+                                           static_cast<double>(std::max<std::int64_t>(1, facts.gpus))
+                                     : metrics.duration_s * static_cast<double>(facts.replicas);
   const double busy_s = static_cast<double>(steps.busy_fine) / kFinePerNs / kNsPerSecond;
   metrics.gpu_busy_fraction = ratio(busy_s, replica_seconds);
   metrics.gpu_hbm_fraction =
@@ -107,7 +133,7 @@ Metrics reduce(const RunRecord& record, const DeploymentFacts& facts) {
   metrics.rejected_rate_limit = record.rejected_rate_limit;
   metrics.rejected_overload = record.rejected_overload;
   metrics.failed = record.rejected_too_long + record.rejected_never_fits + record.rejected_rate_limit +
-                   record.rejected_overload + record.unfinished;
+                   record.rejected_overload + record.unfinished + record.retry.failed;
   metrics.total_input_tokens = record.input_tokens;
   metrics.total_output_tokens = record.output_tokens;
   metrics.preemptions = record.preemptions;
@@ -144,6 +170,7 @@ Metrics reduce(const RunRecord& record, const DeploymentFacts& facts) {
   metrics.e2el = summarize(record.e2el);
   metrics.queue = summarize(record.queue);
   metrics.ntpot = summarize(record.ntpot);
+  reduce_fleet(metrics, record, facts);
   if (any_token) reduce_timeline(metrics, record, facts);
   reduce_steps(metrics, record, facts);
   return metrics;

@@ -75,6 +75,15 @@ struct Metrics {
   double mean_batch_tokens = 0;  // scheduled tokens / steps
   bool stuck = false;
   std::uint64_t stuck_request = 0;
+
+  // Of replicas that come and go; 0 where they are always there.
+  std::int64_t failed_with_replica = 0;  // requests whose replica was lost and that were not sent again
+  std::int64_t retried_requests = 0, retries = 0, retry_recomputed_tokens = 0;
+  bool elastic = false;
+  double gpu_seconds = 0;        // GPUs x time that they are held: loading, ready, draining, being repaired
+  double gpu_seconds_ready = 0;  // of it, of replicas that take requests
+  double replicas_ready_mean = 0;
+  std::int64_t replicas_ready_min = 0, replicas_ready_max = 0;
 };
 
 /// Definitions: TTFT = first token - arrival; TPOT = (last - first token)/(N - 1) for N > 1; ITL = all gaps

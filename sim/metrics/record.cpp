@@ -68,6 +68,8 @@ void RunRecord::merge(const RunRecord& other) {
   branches.blocks_apart += other.branches.blocks_apart;
   branches.blocks_copied += other.branches.blocks_copied;
   speculation.add(other.speculation);
+  retry.add(other.retry);
+  if (fleet.empty()) fleet = other.fleet;
   if (tiers.empty())
     tiers = other.tiers;
   else if (!other.tiers.empty())

@@ -10,6 +10,7 @@
 #include "sim/base/speculation_totals.h"
 #include "sim/base/tier_totals.h"
 #include "sim/base/units.h"
+#include "sim/metrics/fleet_record.h"
 #include "sim/metrics/samples.h"
 
 namespace kvcast {
@@ -22,6 +23,7 @@ enum class Outcome : std::uint8_t {
   rejected_rate_limit,  // before the router: its bucket was empty (HTTP 429)
   rejected_overload,    // before the router: enough were inside, or nobody had room (HTTP 503)
   unfinished,           // still queued or running at the cut-off
+  failed,               // its replica was lost, and it was not sent again
 };
 
 /// SLO of one run, in nanoseconds; kNoLimit where a term is not set.
@@ -113,6 +115,8 @@ struct RunRecord {
   BranchTotals branches;
   SpeculationTotals speculation;
   std::vector<TierTotals> tiers;  // fastest first
+  RetryTotals retry;
+  FleetRecord fleet;  // of the cluster
   Timeline timeline;
   bool stuck = false;  // requests wait and nothing can ever be scheduled again: a real engine would hang
   RequestId stuck_request{};
@@ -136,6 +140,7 @@ struct RequestRow {
   Tokens output_limit;  // max_tokens as the client sent it; 0: not given
   Tokens cached;        // prompt tokens taken from a prefix cache at first admission
   std::int32_t preemptions = 0;
+  std::int32_t retries = 0;  // times that it was sent to another replica
   std::int32_t priority = 0;
   std::uint32_t tenant = 0;
   const struct RequestDetails* details = nullptr;

@@ -94,6 +94,7 @@ class Samples {
   void merge(const Samples& other);
 
   [[nodiscard]] std::int64_t count() const { return count_; }
+  [[nodiscard]] Int128 sum_ns() const { return sum_; }
   [[nodiscard]] bool exact() const { return exact_; }
   [[nodiscard]] double mean_ns() const;
   [[nodiscard]] double std_ns() const;  // population, as numpy's default and vllm bench's

@@ -159,7 +159,7 @@ bool Batch::launch_chunk(const Chunk& chunk, Flight& flight) {
     l.last_step = true;
     last_steps_.push_back(chunk.seq);
     flight.ended.push_back({chunk.seq, s.admitted_no, false});
-  } else if (options_.decode_group && s.branches == 1) {
+  } else if (options_.decode_group && s.branches == 1 && s.known >= s.apart_until) {
     join_group(chunk.seq);
   }
   return true;

@@ -38,6 +38,7 @@ struct Sequence {
   std::int32_t branches = 1;      // answers that share blocks copy on write; they run and give way together
   bool beams = false;             // the branches are beams of one search
   bool forked = false;            // the prompt is computed: each branch has a token of its own in every step
+  Tokens apart_until;             // known tokens below which it stays out of the decode group
   std::uint64_t admitted_no = 0;  // order of admission: the order of the running list
   BlockTable table;
 };

@@ -32,6 +32,9 @@ class SglangEngine final : public Engine {
   [[nodiscard]] const std::vector<RequestId>& finished() const override { return finished_; }
   void stop(std::optional<FineInstant> cutoff) override;
   [[nodiscard]] RunRecord& record() override { return recorder_.record(); }
+  [[nodiscard]] std::vector<Request> fail(FineInstant now, const RetryPolicy& retry) override;
+  void hold(bool held) override { held_ = held; }
+  [[nodiscard]] TimelinePoint look(FineInstant now) override { return point(now); }
   [[nodiscard]] const TimelinePoint& metrics_before(FineInstant now) override {
     scrape(now);
     return recorder_.last_scrape();
@@ -48,6 +51,7 @@ class SglangEngine final : public Engine {
   };
   struct Truth {
     std::int64_t end = 0;  // outputs at which it ends
+    Tokens had;            // of its answer, in the prompt
     Track track;
   };
 
@@ -65,6 +69,10 @@ class SglangEngine final : public Engine {
   void note_no_token(RequestId id);
   void finish(ReqIndex req, FineInstant end, SglangResult& result);
   void note_retraction(FineInstant now);
+  void stop_run(FineInstant cutoff);
+  [[nodiscard]] static Tokens outputs_of(const Truth& truth, const Req& req);
+  template <class Visit>
+  void for_each_inside(Visit visit);
   void note_blocks();
   void scrape(FineInstant until);
   [[nodiscard]] TimelinePoint point(FineInstant at) const;
@@ -90,6 +98,7 @@ class SglangEngine final : public Engine {
   std::optional<Flight> back_;  // overlap loop: planned while the front runs
   StepRun run_;                 // of the front: its step, and equal ones after it
   bool busy_ = false;
+  bool held_ = false;  // no step is planned
   std::vector<RequestId> finished_;
   std::vector<RequestId> aborted_;    // since the last result
   std::vector<RequestId> retracted_;  // by the step being planned

@@ -22,6 +22,12 @@ void SglangEngine::begin_run() {
   if (settings_.overlap_schedule && !second_alike) return;
   const std::int64_t rows = run_.tokens_each;
   const DecodeLine line = timer_.decode(rows, step.decode_context);
+  // A step that was planned before the replica became slower or faster again is not on the line.
+  const auto at = [&](std::int64_t context) {
+    return line.base.time + line.per_context_token.time * context;
+  };
+  if (front_->cost.time != at(step.decode_context)) return;
+  if (back_ && back_->cost.time != at(back_->step.decode_context)) return;
   const std::int64_t on_line =
       (line.context_max - step.decode_context) / rows;  // of the last step planned, too
   const std::int64_t more = scheduler_.repeats(last_planned().step, std::min(results_alike(), on_line) - 1);
@@ -38,6 +44,8 @@ std::int64_t SglangEngine::results_alike() const {
   std::int64_t results = std::numeric_limits<std::int64_t>::max();
   for (const ReqIndex i : front_->step.decoding) {
     const Req& req = scheduler_.reqs()[to_index(i)];
+    const Track& track = truths_[to_index(i)].track;
+    if (track.told < track.told_before) return 1;  // tokens that are made again close no gap
     const std::int64_t end = truths_[to_index(i)].end;
     const bool by_length = end >= req.max_new;
     results = std::min(results, end - req.out - (settings_.overlap_schedule && by_length ? 1 : 0));

@@ -64,11 +64,13 @@ bool SglangEngine::enqueue(Request&& request) {
   std::int64_t end = 0;
   Req req = make_req(request, end);
   if (req.refused) recorder_.refused(request, Outcome::rejected_too_long);
+  if (req.refused && request.past() != nullptr) return false;
   const ReqIndex index = scheduler_.add(std::move(req));
   if (to_index(index) >= truths_.size()) truths_.resize(to_index(index) + 1);
   Truth& t = truth(index);
   t = Truth{};
   t.end = end;
+  t.had = request.prompt() - request.input;
   t.track = recorder_.track_of(std::move(request));
   return true;
 }
@@ -79,14 +81,15 @@ Req SglangEngine::make_req(const Request& request, std::int64_t& end) const {
   Req req;
   req.id = request.id;
   req.priority = -static_cast<std::int64_t>(request.priority);  // in the tree a larger one stays longer
-  req.prompt = request.input.value;
+  req.prompt = request.prompt().value;
+  const std::int64_t had = (request.prompt() - request.input).value;
   req.ignore_eos = settings_.ignore_eos;
-  const std::int64_t limit = request.output_limit > Tokens{0} ? request.output_limit.value : kNoLimit;
+  const std::int64_t limit = request.output_limit > Tokens{0} ? request.output_limit.value - had : kNoLimit;
   const KvPool& pool = scheduler_.pool();
   req.max_new =
       std::max<std::int64_t>(0, std::min({limit, max_req_len_ - req.prompt - 1,
                                           pool.total() - pool.pages(req.prompt) - pool.page() - 1}));
-  end = std::max<std::int64_t>(1, std::min(request.output.value, req.max_new));
+  end = std::max<std::int64_t>(1, std::min(request.output.value - had, req.max_new));
   const bool known = request.details != nullptr && !request.details->content.empty();
   req.salt = known ? request.tenant : kPrivate | to_number(request.id);
   if (req.prompt >= max_req_len_ - kInputMargin) {
@@ -98,9 +101,9 @@ Req SglangEngine::make_req(const Request& request, std::int64_t& end) const {
     for (const PromptSegment& segment : request.details->content)
       req.content.append({segment.segment, 0, segment.length.value});
   } else {
-    req.content.append({0, 0, req.prompt});
+    req.content.append({0, 0, request.input.value});
   }
-  KVCAST_CHECK(req.content.length() == req.prompt);
+  KVCAST_CHECK(req.refused || req.content.length() + had == req.prompt);
   KVCAST_CHECK(!known || settings_.output_segment);
   const std::uint64_t output = known ? settings_.output_segment(request) : 1;
   const std::int64_t said = request.output.value - (req.ignore_eos ? 0 : 1);
@@ -109,9 +112,18 @@ Req SglangEngine::make_req(const Request& request, std::int64_t& end) const {
   return req;
 }
 
+/// Of the client's answer, those from replicas that were lost included where they are a part of the prompt.
+Tokens SglangEngine::outputs_of(const Truth& truth, const Req& req) { return Tokens{req.out} + truth.had; }
+
 std::optional<FineInstant> SglangEngine::plan(FineInstant now) {
   KVCAST_CHECK(!busy_);
   scrape(now);
+  if (held_) {
+    if (!front_) return std::nullopt;
+    begin_run();
+    busy_ = true;
+    return run_.end();
+  }
   bool idled = false;
   for (;;) {
     const bool in_flight = front_.has_value();
@@ -148,7 +160,7 @@ void SglangEngine::note_retraction(FineInstant now) {
   record().recomputed_tokens += r->dropped;
   for (const ReqIndex i : r->retracted) ++truth(i).track.preemptions;
   for (const ReqIndex i : r->aborted) {
-    truth(i).track.output = Tokens{scheduler_.reqs()[to_index(i)].out};
+    truth(i).track.output = outputs_of(truth(i), scheduler_.reqs()[to_index(i)]);
     recorder_.unfinished(truth(i).track);
     aborted_.push_back(truth(i).track.id);
   }
@@ -246,7 +258,10 @@ void SglangEngine::give_tokens(std::span<const ReqIndex> batch, bool prefill, Fi
     }
     Track& track = truth(i).track;
     const Req& req = scheduler_.reqs()[to_index(i)];
-    if (track.first_token == kNever) {
+    track.told = outputs_of(truth(i), req);
+    if (track.told <= track.told_before) {
+      recorder_.made_again(Tokens{1});
+    } else if (track.first_token == kNever) {
       if (!req.refused) recorder_.token(track, end);
     } else {
       const Int128 own = end - track.last_token;
@@ -277,7 +292,7 @@ void SglangEngine::note_no_token(RequestId id) {
 void SglangEngine::finish(ReqIndex i, FineInstant end, SglangResult& result) {
   Track& track = truth(i).track;
   const bool refused = scheduler_.reqs()[to_index(i)].refused;
-  track.output = Tokens{scheduler_.reqs()[to_index(i)].out};
+  track.output = outputs_of(truth(i), scheduler_.reqs()[to_index(i)]);
   result.finished.push_back(scheduler_.end(i));
   if (!refused) recorder_.completed(track, end);
   finished_.push_back(track.id);
@@ -313,31 +328,62 @@ TimelinePoint SglangEngine::point(FineInstant at) const {
   return point;
 }
 
-void SglangEngine::stop(std::optional<FineInstant> cutoff) {
-  if (cutoff && busy_) {
-    if (const std::int64_t ended = run_.ended_by(*cutoff); ended > 0) {
-      scrape(run_.begin + run_.elapsed(ended));
-      const bool next_planned = run_.begin + run_.elapsed(ended) < *cutoff;
-      const std::int64_t taken =
-          scheduler_.tokens_taken(last_planned().step, next_planned ? ended : ended - 1);
-      recorder_.blocks_used(blocks_used() + Blocks{taken / scheduler_.pool().page()});
-      run_.steps = ended;
-      recorder_.ran(run_);
-      record_even_gaps(ended);
-      scheduler_.advance(last_planned().step, ended);
-    }
-  }
-  scheduler_.check();
-  if (!front_ && !scheduler_.waiting().empty()) {
-    record().stuck = true;
-    record().stuck_request = scheduler_.reqs()[to_index(scheduler_.waiting()[0])].id;
-  }
+void SglangEngine::stop_run(FineInstant cutoff) {
+  const std::int64_t ended = run_.ended_by(cutoff);
+  if (ended == 0) return;
+  scrape(run_.begin + run_.elapsed(ended));
+  const bool next_planned = run_.begin + run_.elapsed(ended) < cutoff;
+  const std::int64_t taken = scheduler_.tokens_taken(last_planned().step, next_planned ? ended : ended - 1);
+  recorder_.blocks_used(blocks_used() + Blocks{taken / scheduler_.pool().page()});
+  run_.steps = ended;
+  recorder_.ran(run_);
+  record_even_gaps(ended);
+  scheduler_.advance(last_planned().step, ended);
+}
+
+/// Those who have not ended, with their outputs.
+template <class Visit>
+void SglangEngine::for_each_inside(Visit visit) {
   for (std::size_t i = 0; i < truths_.size(); ++i) {
     const Req& req = scheduler_.reqs()[i];
     if (!scheduler_.used(static_cast<ReqIndex>(i)) || req.finished || req.refused) continue;
-    truths_[i].track.output = Tokens{req.out};
-    recorder_.unfinished(truths_[i].track);
+    Track& track = truths_[i].track;
+    track.output = std::max(outputs_of(truths_[i], req), track.told_before);
+    visit(track);
   }
+}
+
+std::vector<Request> SglangEngine::fail(FineInstant now, const RetryPolicy& retry) {
+  scrape(now);
+  if (busy_) stop_run(now);
+  finished_ = std::move(aborted_);
+  aborted_.clear();
+  std::vector<Request> again;
+  for_each_inside([&](Track& track) {
+    if (recorder_.may_be_sent_again(track, retry)) {
+      again.push_back(recorder_.sent_again(std::move(track), retry.mode));
+    } else {
+      recorder_.failed(track);
+      finished_.push_back(track.id);
+    }
+  });
+  for (std::size_t i = 0; i < truths_.size(); ++i) {  // told already, and not out of the queue yet
+    const Req& req = scheduler_.reqs()[i];
+    if (scheduler_.used(static_cast<ReqIndex>(i)) && !req.finished && req.refused)
+      finished_.push_back(truths_[i].track.id);
+  }
+  std::sort(again.begin(), again.end(), [](const Request& a, const Request& b) { return a.id < b.id; });
+  return again;
+}
+
+void SglangEngine::stop(std::optional<FineInstant> cutoff) {
+  if (cutoff && busy_) stop_run(*cutoff);
+  scheduler_.check();
+  if (!front_ && !held_ && !scheduler_.waiting().empty()) {
+    record().stuck = true;
+    record().stuck_request = scheduler_.reqs()[to_index(scheduler_.waiting()[0])].id;
+  }
+  for_each_inside([&](const Track& track) { recorder_.unfinished(track); });
 }
 
 std::vector<RequestId> SglangEngine::ids(const std::vector<ReqIndex>& reqs) const {

@@ -341,6 +341,10 @@ std::string text_of(const RunRecord& r) {
                   text_of(r.steps.busy_fine), text_of(r.steps.hbm_bytes), text_of(r.steps.flop));
   text += fmt::format("answers {} blocks {} of {} copied {}\n", r.branches.requests, r.branches.blocks,
                       r.branches.blocks_apart, r.branches.blocks_copied);
+  text += fmt::format("failed {} retried {} times {} recomputed {}\n", r.retry.failed, r.retry.retried,
+                      r.retry.retries, r.retry.recomputed_tokens);
+  for (const FleetLevel& level : r.fleet.levels)
+    text += fmt::format("{}:{}/{} ", level.at.time_since_epoch().count(), level.ready, level.held);
   text += fmt::format("timeline {}\n", r.timeline.spacing_ns);
   for (const TimelinePoint& p : r.timeline.points) {
     text += fmt::format("{},{},{},{},{} ", p.running, p.waiting, p.blocks_used, p.tokens_resident,
@@ -353,10 +357,10 @@ std::string text_of(const RequestRow& row) {
   const auto at = [](Instant t) { return t.time_since_epoch().count(); };
   return fmt::format(
       "id {} replica {} outcome {} arrival {} scheduled {} first {} last {} in {} out {} cached {} preempted "
-      "{}",
+      "{} retries {}",
       to_number(row.id), to_index(row.replica), static_cast<int>(row.outcome), at(row.arrival),
       at(row.scheduled), at(row.first_token), at(row.last_token), row.input.value, row.output.value,
-      row.cached.value, row.preemptions);
+      row.cached.value, row.preemptions, row.retries);
 }
 
 int law_runs(int otherwise) {
