@@ -107,8 +107,9 @@ std::string to_perfetto(const StepTrace& trace, std::int64_t replicas) {
   for (const TracedStep& step : trace.steps()) add_step(events, step);
   for (std::size_t i = 0; i < trace.loads().size(); ++i) {
     const TracedLoad& load = trace.loads()[i];
-    events.overlapping("load from a tier", process_of(load.replica), static_cast<std::int64_t>(i) + 1,
-                       load.begin, load.end, fmt::format(R"("request":{})", to_number(load.id)));
+    events.overlapping(load.from_replica ? "KV from another replica" : "load from a tier",
+                       process_of(load.replica), static_cast<std::int64_t>(i) + 1, load.begin, load.end,
+                       fmt::format(R"("request":{})", to_number(load.id)));
   }
   std::vector<TracedPiece> pieces = trace.pieces();
   std::stable_sort(pieces.begin(), pieces.end(), [](const TracedPiece& a, const TracedPiece& b) {

@@ -10,6 +10,7 @@
 #include "reports/format.h"
 #include "reports/html_page.h"
 #include "reports/html_parts.h"
+#include "reports/pools_text.h"
 #include "reports/report.h"
 
 namespace kvcast {
@@ -39,7 +40,9 @@ std::string cards(const Forecast& forecast) {
   if (forecast.facts.blocks_total > 0) {
     html += html_card(
         "kv_usage", "KV cache, peak", percent(metrics.kv_usage_peak),
-        fmt::format("of {} tokens a replica; {} preemption{}", grouped(forecast.facts.tokens_total()),
+        fmt::format("of {}; {} preemption{}",
+                    forecast.pools.empty() ? grouped(forecast.facts.tokens_total()) + " tokens a replica"
+                                           : std::string("the tokens of all pools"),
                     grouped(metrics.preemptions), metrics.preemptions == 1 ? "" : "s"));
   }
   if (metrics.branch_saving > 0) {
@@ -170,8 +173,8 @@ std::string to_html(const Forecast& forecast) {
   page.body = cards(forecast) + slo(forecast) + html_budget(forecast) + html_latencies(forecast) +
               html_timeline(forecast) + html_elasticity(forecast) + html_steps(forecast) +
               (forecast.explanation != nullptr ? explain_html(*forecast.explanation) : "") +
-              utilization(forecast) + cost(forecast) + html_uncertainty(forecast) + setup(forecast) +
-              html_assumptions(forecast.assumptions) +
+              pools_html(forecast) + utilization(forecast) + cost(forecast) + html_uncertainty(forecast) +
+              setup(forecast) + html_assumptions(forecast.assumptions) +
               html_origin({.facts = {{"Scenario", forecast.scenario}},
                            .version = forecast.version,
                            .command = forecast.command,

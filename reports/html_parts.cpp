@@ -115,7 +115,8 @@ std::string html_pairs(const std::vector<NamedText>& pairs) {
   return "<dl>\n" + list + "</dl>\n";
 }
 
-std::string html_budget(const std::vector<BudgetLine>& budget, const std::string& room) {
+std::string html_budget(const std::vector<BudgetLine>& budget, const std::string& room,
+                        const std::string& pool) {
   if (budget.empty()) return "";
   Waterfall waterfall;
   std::int64_t level = 0;
@@ -125,9 +126,10 @@ std::string html_budget(const std::vector<BudgetLine>& budget, const std::string
     level += line.bytes;
   }
   waterfall.total = {"KV cache", static_cast<double>(level), gib(level), room};
-  return html_section("memory", html_term("budget") + " of a GPU",
-                      "What the GPU holds before the first request, and what remains for the KV cache.",
-                      draw(waterfall));
+  const std::string id = pool.empty() ? "memory" : "memory-" + pool;
+  return html_section(
+      id.c_str(), html_term("budget") + " of a GPU" + (pool.empty() ? "" : " of " + escaped(pool)),
+      "What the GPU holds before the first request, and what remains for the KV cache.", draw(waterfall));
 }
 
 std::string html_budget(const Forecast& forecast) {

@@ -53,7 +53,9 @@ using NamedText = std::pair<std::string, std::string>;
 /// The waterfall from a GPU's memory to its KV cache.
 [[nodiscard]] std::string html_budget(const Forecast& forecast);
 /// \param room what the last line says of the KV cache, plain text; empty: nothing
-[[nodiscard]] std::string html_budget(const std::vector<BudgetLine>& budget, const std::string& room);
+/// \param pool of which the GPU is; empty: there is one kind
+[[nodiscard]] std::string html_budget(const std::vector<BudgetLine>& budget, const std::string& room,
+                                      const std::string& pool = "");
 
 /// The distributions of TTFT, TPOT and E2EL with the SLO in them, and a table of every latency.
 [[nodiscard]] std::string html_latencies(const Forecast& forecast);

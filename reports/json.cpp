@@ -7,6 +7,7 @@
 #include "reports/elasticity_text.h"
 #include "reports/explain_report.h"
 #include "reports/format.h"
+#include "reports/pools_text.h"
 #include "reports/report.h"
 #include "reports/timeline_view.h"
 
@@ -75,9 +76,10 @@ Json kv_of(const Forecast& forecast) {
   const bool sampled = metrics.scrapes > 0;
   Json kv;
   kv["bytes_per_token"] = facts.kv_bytes_per_token;
-  kv["blocks_total"] = facts.blocks_total;
-  kv["block_size"] = facts.tokens_per_block();
-  kv["tokens_total"] = facts.tokens_total();
+  const bool alike = facts.pools.empty();  // else each pool says its own
+  kv["blocks_total"] = alike ? Json(facts.blocks_total) : Json(nullptr);
+  kv["block_size"] = alike ? Json(facts.tokens_per_block()) : Json(nullptr);
+  kv["tokens_total"] = alike ? Json(facts.tokens_total()) : Json(nullptr);
   kv["usage_mean"] = known_if(sampled, metrics.kv_usage_mean);
   kv["usage_peak"] = metrics.kv_usage_peak;
   kv["waste_mean"] = known_if(sampled, metrics.kv_waste_mean);
@@ -182,6 +184,73 @@ Json cost_of(const Price& price, const Forecast& forecast) {
   return json;
 }
 
+Json budget_of(const std::vector<BudgetLine>& budget) {
+  Json list = Json::array();
+  for (const BudgetLine& line : budget) {
+    list.push_back({{"item", line.item}, {"bytes", line.bytes}, {"source", line.source}});
+  }
+  return list;
+}
+
+Json latency_of(const LatencySummary& summary) {
+  if (summary.count == 0) return nullptr;
+  return {{"mean", summary.mean}, {"p50", summary.p50}, {"p90", summary.p90}, {"p99", summary.p99}};
+}
+
+Json pool_of(const PoolForecast& pool, const Forecast& forecast) {
+  const Metrics& metrics = pool.metrics;
+  const DeploymentFacts& facts = pool.facts;
+  const bool sampled = metrics.scrapes > 0;
+  Json json = {{"name", pool.name}, {"replicas", facts.replicas}, {"gpus", facts.gpus}, {"gpu", pool.gpu}};
+  json["engine"] = pool.engine;
+  json["timer"] = pool.timer;
+  json["completed"] = metrics.completed;
+  json["failed"] = metrics.failed;
+  json["total_input_tokens"] = metrics.total_input_tokens;
+  json["total_output_tokens"] = metrics.total_output_tokens;
+  json["output_throughput"] = metrics.output_throughput;
+  json["scheduled_tokens"] = metrics.scheduled_tokens;
+  json["ttft_ms"] = latency_of(metrics.ttft);
+  json["tpot_ms"] = latency_of(metrics.tpot);
+  json["e2el_ms"] = latency_of(metrics.e2el);
+  json["kv"] = {{"bytes_per_token", facts.kv_bytes_per_token},
+                {"blocks_total", facts.blocks_total},
+                {"block_size", facts.tokens_per_block()},
+                {"tokens_total", facts.tokens_total()},
+                {"usage_mean", known_if(sampled, metrics.kv_usage_mean)},
+                {"usage_peak", metrics.kv_usage_peak},
+                {"preemptions", metrics.preemptions},
+                {"prefix_hit_rate_tokens", metrics.prefix_hit_rate_tokens}};
+  json["busy_fraction"] = metrics.gpu_busy_fraction;
+  json["hbm_fraction"] = known_if(facts.hbm_bytes_per_s > 0, metrics.gpu_hbm_fraction);
+  json["flop_fraction"] = known_if(facts.flop_per_s > 0, metrics.gpu_flop_fraction);
+  json["steps"] = {{"count", metrics.steps}, {"mean_tokens", metrics.mean_batch_tokens}};
+  if (pool.price) {
+    json["price_per_gpu_hour"] = pool.price->per_gpu_hour;
+    json["cost"] = cost_of_pool(pool, forecast).total;
+  }
+  if (const auto fraction = kv_link_fraction(pool, forecast)) json["kv_link_fraction"] = *fraction;
+  if (!pool.budget.empty()) json["budget"] = budget_of(pool.budget);
+  return json;
+}
+
+/// KV that went from replicas that computed prompts to those that went on.
+Json disaggregation_of(const Metrics& metrics) {
+  return {{"transfers", metrics.kv_transfers},
+          {"local_requests", metrics.local_requests},
+          {"tokens", metrics.kv_transfer_tokens},
+          {"bytes", metrics.kv_transfer_bytes},
+          {"prompt_to_first_byte_ms", latency_of(metrics.kv_wait)},
+          {"first_byte_to_last_ms", latency_of(metrics.kv_time)},
+          {"prompt_to_last_byte_ms", latency_of(metrics.kv_behind)}};
+}
+
+Json pools_of(const Forecast& forecast) {
+  Json list = Json::array();
+  for (const PoolForecast& pool : forecast.pools) list.push_back(pool_of(pool, forecast));
+  return list;
+}
+
 Json assumptions_of(const std::vector<Assumption>& assumptions) {
   Json list = Json::array();
   for (const Assumption& assumption : assumptions) {
@@ -194,14 +263,6 @@ Json inputs_of(const std::vector<InputHash>& inputs) {
   Json map = Json::object();
   for (const InputHash& input : inputs) map[input.path] = input.hash;
   return map;
-}
-
-Json budget_of(const std::vector<BudgetLine>& budget) {
-  Json list = Json::array();
-  for (const BudgetLine& line : budget) {
-    list.push_back({{"item", line.item}, {"bytes", line.bytes}, {"source", line.source}});
-  }
-  return list;
 }
 
 /// Keys as the statistics themselves have them: "mean_ttft_ms", "request_throughput".
@@ -328,6 +389,8 @@ std::string to_json(const Forecast& forecast) {
   json["steps"] = {{"count", metrics.steps}, {"mean_tokens", metrics.mean_batch_tokens}};
   if (metrics.elastic && forecast.record != nullptr && metrics.duration_s > 0)
     json["elasticity"] = elasticity_of(forecast);
+  if (!forecast.pools.empty()) json["pools"] = pools_of(forecast);
+  if (metrics.kv_transfers + metrics.local_requests > 0) json["disaggregation"] = disaggregation_of(metrics);
   if (!forecast.slo.empty()) json["slo"] = slo_of(forecast);
   if (forecast.price) json["cost"] = cost_of(*forecast.price, forecast);
   json["verdict"] = verdict_of(forecast);

@@ -4,6 +4,7 @@
 #include "reports/elasticity_text.h"
 #include "reports/format.h"
 #include "reports/markdown_text.h"
+#include "reports/pools_text.h"
 #include "reports/report.h"
 #include "reports/speculation_text.h"
 #include "reports/timeline_view.h"
@@ -152,7 +153,7 @@ std::string to_markdown(const Forecast& forecast) {
     text += "> **Uncalibrated**: " + markdown_cell(uncalibrated_text(forecast)) + "\n\n";
   for (const std::string& note : forecast.notes) text += "> " + markdown_cell(note) + "\n\n";
   return text + setup(forecast) + slo_terms(forecast) + numbers(forecast) + latencies(forecast) +
-         budget(forecast) + timeline(forecast) + provenance(forecast);
+         pools_markdown(forecast) + budget(forecast) + timeline(forecast) + provenance(forecast);
 }
 
 }  // namespace kvcast

@@ -127,6 +127,11 @@ std::string json_row(const RequestRow& row) {
   if (details.samples > 1) text += fmt::format(", \"n\": {}", details.samples);
   if (details.beams > 1) text += fmt::format(", \"beam_width\": {}", details.beams);
   if (row.retries > 0) text += fmt::format(", \"retries\": {}", row.retries);
+  if (const StageTimes& stages = row.stages; stages.replica >= 0)
+    text += fmt::format(
+        ", \"prefill_replica\": {}, \"prefilled_us\": {}, \"kv_sent_us\": {}, \"kv_received_us\": {}",
+        stages.replica, microseconds(stages.prefilled, "null"), microseconds(stages.transfer_begin, "null"),
+        microseconds(stages.transfer_end, "null"));
   return text +
          fmt::format(
              ", \"queued_us\": {}, \"scheduled_us\": {}, \"first_token_us\": {}, \"last_token_us\": {}, "

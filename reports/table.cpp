@@ -9,6 +9,7 @@
 
 #include "reports/elasticity_text.h"
 #include "reports/format.h"
+#include "reports/pools_text.h"
 #include "reports/report.h"
 #include "reports/speculation_text.h"
 #include "reports/text_table.h"
@@ -87,11 +88,7 @@ void add_tiers(TextTable& table, const Forecast& forecast) {
   }
 }
 
-void add_kv(TextTable& table, const Forecast& forecast) {
-  const Metrics& metrics = forecast.metrics;
-  const DeploymentFacts& facts = forecast.facts;
-  if (facts.blocks_total == 0) return;  // no KV pool: nothing to say of it
-  table.section("KV Cache", '-', plural(facts.replicas, "replica"));
+void add_kv_size(TextTable& table, const DeploymentFacts& facts) {
   table.line("Bytes per token (per rank):", plain(facts.kv_bytes_per_token),
              facts.kv_bytes_per_token == 0 ? "no layer keeps every token" : "");
   if (facts.block_size > 1) {
@@ -99,6 +96,14 @@ void add_kv(TextTable& table, const Forecast& forecast) {
                fmt::format("of {} tokens", facts.block_size));
   }
   table.line("Tokens (per replica):", plain(facts.tokens_total()));
+}
+
+void add_kv(TextTable& table, const Forecast& forecast) {
+  const Metrics& metrics = forecast.metrics;
+  const DeploymentFacts& facts = forecast.facts;
+  if (facts.blocks_total == 0) return;  // no KV pool: nothing to say of it
+  table.section("KV Cache", '-', plural(facts.replicas, "replica"));
+  if (facts.pools.empty()) add_kv_size(table, facts);
   if (metrics.scrapes > 0)
     table.line("Mean usage (%):", two(100 * metrics.kv_usage_mean), "of all blocks, over the run");
   table.line("Peak usage (%):", two(100 * metrics.kv_usage_peak), "each replica at its own peak");
@@ -198,6 +203,7 @@ std::string to_table(const Forecast& forecast, bool color) {
   add_speculation(table, forecast);
   add_elasticity(table, forecast);
   add_gpu(table, forecast);
+  add_pools(table, forecast);
   table.rule();
   add_verdict(table, forecast);
   return table.take();

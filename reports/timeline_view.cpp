@@ -15,7 +15,7 @@ TimelineView timeline_of(const Forecast& forecast, std::size_t points_max) {
     if (at >= from && at <= to) inside.push_back(i);
   }
   TimelineView view;
-  view.blocks = static_cast<double>(forecast.facts.blocks_total * forecast.facts.replicas);
+  view.blocks = static_cast<double>(forecast.facts.blocks_of_all_replicas());
   const std::size_t stride = (inside.size() + points_max - 1) / points_max;
   view.spacing_s = static_cast<double>(record.timeline.spacing_ns) / 1e9 * static_cast<double>(stride);
   if (inside.empty()) return view;

@@ -72,4 +72,19 @@ struct Request {
   }
 };
 
+[[nodiscard]] inline Request copy_of(const Request& from) {
+  Request request;
+  request.id = from.id;
+  request.arrival = from.arrival;
+  request.delay_before = from.delay_before;
+  request.input = from.input;
+  request.output = from.output;
+  request.output_limit = from.output_limit;
+  request.output_predicted = from.output_predicted;
+  request.priority = from.priority;
+  request.tenant = from.tenant;
+  if (from.details != nullptr) request.details = std::make_unique<RequestDetails>(*from.details);
+  return request;
+}
+
 }  // namespace kvcast

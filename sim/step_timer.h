@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "sim/base/units.h"
@@ -132,5 +133,8 @@ class StepTimer {
   /// One standard error of step(shape).time, relative to it, from what the times rest on; 0: not known.
   [[nodiscard]] virtual double relative_error(const StepShape& /*shape*/) const { return 0; }
 };
+
+/// The timer of each replica, where they are of several shapes.
+using TimerOf = std::function<const StepTimer&(ReplicaId)>;
 
 }  // namespace kvcast

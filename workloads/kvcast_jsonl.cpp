@@ -17,11 +17,12 @@
 namespace kvcast {
 namespace {
 
-constexpr std::array<std::string_view, 21> kKeys = {
+constexpr std::array<std::string_view, 25> kKeys = {
     "id", "arrival_us", "input_tokens", "output_tokens", "input", "priority", "tenant", "session", "after",
     "n", "best_of", "beam_width", "model", "slo", "max_tokens",
     // Results of an earlier run, from here on:
-    "queued_us", "scheduled_us", "first_token_us", "last_token_us", "cached_tokens", "preemptions"};
+    "queued_us", "scheduled_us", "first_token_us", "last_token_us", "cached_tokens", "preemptions",
+    "prefill_replica", "prefilled_us", "kv_sent_us", "kv_received_us"};
 enum Key : std::size_t {
   kId,
   kArrival,
@@ -276,18 +277,6 @@ std::shared_ptr<const WaitingLines> find_waiting(const TraceFile& file) {
                 "after: " + kvcast::quoted(name) + " must stand above the request that waits for it");
   }
   return waiting;
-}
-
-Request copy_of(const Request& request) {
-  Request copy;
-  copy.arrival = request.arrival;
-  copy.input = request.input;
-  copy.output = request.output;
-  copy.output_limit = request.output_limit;
-  copy.priority = request.priority;
-  copy.tenant = request.tenant;
-  copy.details = std::make_unique<RequestDetails>(*request.details);
-  return copy;
 }
 
 /// Nodes are line numbers.

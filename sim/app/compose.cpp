@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "reports/format.h"
+#include "sim/app/compose_pools.h"
 #include "sim/app/compose_timer.h"
 #include "sim/app/describe.h"
 #include "sim/app/own_calibrations.h"
@@ -291,6 +292,13 @@ std::vector<InputHash> input_files(const Scenario& scenario) {
   for (const std::string& path :
        own_calibration_files(scenario.deployment.step_time, scenario.deployment.gpu))
     inputs.push_back({path, file_hash(path)});
+  for (const Scenario& pool : scenario.further_pools) {
+    for (const InputHash& input : input_files(pool)) {
+      const bool there = std::any_of(inputs.begin(), inputs.end(),
+                                     [&](const InputHash& other) { return other.path == input.path; });
+      if (!there) inputs.push_back(input);
+    }
+  }
   std::sort(inputs.begin(), inputs.end(),
             [](const InputHash& a, const InputHash& b) { return a.path < b.path; });
   return inputs;
@@ -330,6 +338,7 @@ Experiment compose(Scenario scenario) {
   cluster.router = std::move(scenario.make_router);
   cluster.admission = std::move(scenario.admission);
   frame.facts.admission = cluster.admission != nullptr;
+  cluster.disaggregation = std::move(scenario.disaggregation);
   cluster.seed = scenario.seed;
   cluster.sim_time_max = scenario.sim_time_max;
   cluster.slo = frame.facts.slo;
@@ -344,6 +353,16 @@ Experiment compose(Scenario scenario) {
   experiment.frontend_error = profile.frontend.relative_error;
   if (!scenario.deployment.step_time.by_formula()) experiment.model_error = profile.step_time_error;
   experiment.slo = std::move(scenario.slo);
+  experiment.resolved_pools = std::move(scenario.resolved_pools);
+  if (scenario.further_pools.empty()) return experiment;
+  std::vector<std::pair<std::string, Experiment>> pools;
+  for (Scenario& further : scenario.further_pools) {
+    further.seed = scenario.seed;
+    further.slo = experiment.slo;
+    std::string name = further.pool_name;
+    pools.emplace_back(std::move(name), compose(std::move(further)));
+  }
+  add_pools(experiment, scenario.pool_name, std::move(pools));
   return experiment;
 }
 
@@ -351,6 +370,7 @@ Forecast finish_forecast(const Experiment& experiment, const RunRecord& record) 
   Forecast forecast = experiment.frame;
   forecast.record = &record;
   forecast.metrics = reduce(record, forecast.facts);
+  finish_pools(record, forecast);
   if (experiment.timer_note) {
     if (const std::string note = experiment.timer_note(); !note.empty()) forecast.notes.push_back(note);
   }

@@ -25,6 +25,7 @@ struct Experiment {
   std::optional<SpeculationPlan> speculation;
   std::int64_t max_num_seqs = 0;  // of the engine; only with speculation
   std::vector<SloBound> slo;
+  std::string resolved_pools;            // every setting of the pools in force, where there are several
   std::optional<SglangSettings> sglang;  // what cluster.engine.make runs, where it is SGLang's engine
   Forecast frame;                        // everything that is known before the run
 };

@@ -45,6 +45,10 @@ class SglangDecisions final : public DecisionWriter {
 std::unique_ptr<DecisionWriter> watch_decisions(Experiment& experiment, OutputFile& out, RunHooks& hooks) {
   refuse_elasticity(experiment.cluster,
                     "--decisions is the log of one engine, and replicas are replaced here");
+  if (!experiment.cluster.further_pools.empty())
+    throw InputError(
+        "--decisions: the log's header says one engine's settings; it cannot hold replicas of several "
+        "shapes");
   EngineSetup& engine = experiment.cluster.engine;
   engine.path = StepPath::step_by_step;
   if (experiment.sglang) {

@@ -70,14 +70,14 @@ ExitCode explain(const Options& options) {
   Experiment experiment = compose(std::move(scenario));
   refuse_elasticity(experiment.cluster, "kvcast explain has no parts for time on replicas that were lost");
   limit_requests(experiment, requests_max);
-  experiment.frame.resolved = text.config.dump();
+  experiment.frame.resolved = text.config.dump() + experiment.resolved_pools;
   experiment.frame.command = options.report.command;
   ReportFiles files(options.report);
   const std::unique_ptr<OutputFile> requests = open_file(options.requests);
   const std::unique_ptr<OutputFile> perfetto = open_file(options.perfetto);
 
   std::unique_ptr<StepTrace> trace;
-  if (perfetto) trace = std::make_unique<StepTrace>(*experiment.timer, window);
+  if (perfetto) trace = std::make_unique<StepTrace>(timer_of(experiment), window);
   Progress progress(options.report.quiet ? ProgressMode::off : parse_progress(options.report.progress),
                     requests_max > 0 ? requests_max : experiment.workload.requests_max, "requests");
   const ExplainedRun run =
@@ -89,8 +89,8 @@ ExitCode explain(const Options& options) {
   explanation.device = run.device;
   explanation.requests = static_cast<std::int64_t>(run.requests.size());
   if (run.record.completed > 0)
-    explanation.device_total_ns = (run.record.last_token - run.record.first_arrival).count() *
-                                  forecast.facts.replicas * forecast.facts.stages;
+    explanation.device_total_ns =
+        (run.record.last_token - run.record.first_arrival).count() * forecast.facts.stages_of_all_replicas();
   explanation.hbm = hbm_lines(forecast);
   explanation.has_slo = !forecast.slo.empty();
   explanation.base = measured(forecast, nullptr);

@@ -15,6 +15,9 @@ namespace kvcast {
 /// Cuts the experiment's workload. \param requests_max 0: not at all
 void limit_requests(Experiment& experiment, std::int64_t requests_max);
 
+/// The experiment must outlive the result.
+[[nodiscard]] TimerOf timer_of(const Experiment& experiment);
+
 /// An experiment that was walked step by step, with every request's time.
 struct ExplainedRun {
   RunRecord record;

@@ -60,8 +60,9 @@ std::vector<WhatIf> candidate_changes(const Scenario& scenario, Config& root) {
     change.setting = setting;
     changes.push_back(std::move(change));
   };
-  add("one replica more", fmt::format("cluster.replicas={}", scenario.replicas + 1));
-  if (scenario.deployment.model)
+  const bool one_shape = scenario.pool_name.empty();
+  if (one_shape) add("one replica more", fmt::format("cluster.replicas={}", scenario.replicas + 1));
+  if (one_shape && scenario.deployment.model)
     add("tensor parallelism doubled",
         fmt::format("cluster.tensor_parallel_size={}", 2 * scenario.deployment.memory.tensor_parallel_size));
   const auto& model = scenario.deployment.model;
@@ -70,13 +71,13 @@ std::vector<WhatIf> candidate_changes(const Scenario& scenario, Config& root) {
   const MemoryOptions& memory = scenario.deployment.memory;
   if (mixes && memory.tensor_parallel_size > 1 && !memory.enable_expert_parallel)
     add("experts spread over the GPUs", "engine.enable_expert_parallel=true");
-  if (scenario.replicas > 1) {
+  if (scenario.replicas > 1 || !scenario.further_pools.empty()) {
     for (const char* router : {"least-loaded", "prefix-affinity"}) {
       if (scenario.router != router)
         add(fmt::format("router {}", router), fmt::format("cluster.router={}", router));
     }
   }
-  change_engine(scenario, root.child("engine"), changes);
+  if (one_shape) change_engine(scenario, root.child("engine"), changes);
   return changes;
 }
 

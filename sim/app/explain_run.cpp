@@ -57,6 +57,10 @@ class Observers final : public StepObserver, public RequestObserver {
     breakdown_.on_load(replica, id, begin, end);
     if (trace_ != nullptr) trace_->on_load(replica, id, begin, end);
   }
+  void on_transfer(ReplicaId replica, RequestId id, Instant begin, Instant end) override {
+    breakdown_.on_transfer(replica, id, begin, end);
+    if (trace_ != nullptr) trace_->on_transfer(replica, id, begin, end);
+  }
   void on_request(const RequestRow& row) override {
     breakdown_.on_request(row);
     if (trace_ != nullptr) trace_->on_request(row);
@@ -68,6 +72,16 @@ class Observers final : public StepObserver, public RequestObserver {
 };
 
 }  // namespace
+
+TimerOf timer_of(const Experiment& experiment) {
+  std::vector<const StepTimer*> timers;  // by replica
+  timers.resize(static_cast<std::size_t>(experiment.cluster.replicas), experiment.timer.get());
+  for (const PoolSetup& pool : experiment.cluster.further_pools)
+    timers.resize(timers.size() + static_cast<std::size_t>(pool.replicas), pool.timer.get());
+  return [timers = std::move(timers)](ReplicaId replica) -> const StepTimer& {
+    return *timers[to_index(replica)];
+  };
+}
 
 void limit_requests(Experiment& experiment, std::int64_t requests_max) {
   if (requests_max <= 0) return;
@@ -82,7 +96,7 @@ void limit_requests(Experiment& experiment, std::int64_t requests_max) {
 ExplainedRun run_explained(const Experiment& experiment, StepTrace* trace,
                            const std::function<void(std::int64_t)>& progress) {
   ClusterSetup cluster = experiment.cluster;
-  cluster.engine.path = StepPath::step_by_step;
+  cluster.set_path(StepPath::step_by_step);
   std::vector<std::int64_t> known;
   BreakdownOptions options;
   options.frontend_after = experiment.frontend.after;
@@ -93,7 +107,7 @@ ExplainedRun run_explained(const Experiment& experiment, StepTrace* trace,
     const auto number = static_cast<std::size_t>(to_number(id));
     return Tokens{number < known.size() ? known[number] : 0};
   };
-  Breakdown breakdown(*experiment.timer, options);
+  Breakdown breakdown(timer_of(experiment), options);
   Observers observers(breakdown, trace);
   RunHooks hooks;
   hooks.requests = &observers;

@@ -156,6 +156,8 @@ void PlanBench::read_base() {
         path_ +
         ": cluster.elasticity: a plan looks for a fixed number of replicas; leave it out and compare "
         "autoscaled runs with kvcast compare --vary");
+  if (!base_.pool_name.empty())
+    throw InputError(base_.path + ": a plan searches over replicas of one shape; leave cluster.pools out");
   if (base_.slo.empty())
     throw InputError(
         path_ + ": slo: a plan needs an SLO, for example slo: {ttft_ms: {p99: 2000}, tpot_ms: {p99: 50}}");

@@ -10,9 +10,11 @@
 
 #include "hwmodels/affine_timer.h"
 #include "sim/app/block_rules.h"
+#include "sim/app/scenario_disaggregation.h"
 #include "sim/app/scenario_elasticity.h"
 #include "sim/app/scenario_forks.h"
 #include "sim/app/scenario_parallel.h"
+#include "sim/app/scenario_pools.h"
 #include "sim/app/scenario_retention.h"
 #include "sim/app/scenario_sglang.h"
 #include "sim/app/scenario_snapshots.h"
@@ -437,8 +439,7 @@ FrontendDelays read_frontend(Config& root, const Deployment& deployment) {
 void check_exact_index(const Config& cluster, const Scenario& scenario) {
   const auto idle = make_affine_timer({});
   RouterSetup probe;
-  probe.pool = {Blocks{1}, Tokens{1}};
-  probe.timer = idle.get();
+  probe.replicas = {{{Blocks{1}, Tokens{1}}, idle.get()}};
   if (!scenario.make_router(probe)->needs().held_prefix) return;
   const MemoryOptions& memory = scenario.deployment.memory;
   const char* lacking = scenario.sglang ? "SGLang's radix cache publishes no events in this version of kvcast"
@@ -459,7 +460,6 @@ void read_cluster(Config& root, Scenario& scenario) {
   scenario.make_router = router_catalog().find(scenario.router, cluster.where("router")).make(cluster);
   check_exact_index(cluster, scenario);
   scenario.admission = read_admission(cluster);
-  refuse_key(cluster, "disaggregation", "prefill and decode on separate replicas");
   read_elasticity(cluster, scenario);
   if (cluster.has("price_per_gpu_hour"))
     scenario.price_per_gpu_hour = cluster.get_real("price_per_gpu_hour", {0, 1e6});
@@ -545,16 +545,22 @@ ScenarioText open_scenario(const std::string& path, const std::vector<Setting>& 
   return scenario;
 }
 
+void read_serving(Config& root, const std::string& folder, Scenario& scenario) {
+  scenario.deployment = read_deployment(root, folder, ReadFor::simulate);
+  read_engine(root, scenario);
+  scenario.frontend = read_frontend(root, scenario.deployment);
+  read_cluster(root, scenario);
+}
+
 Scenario read_scenario(ScenarioText& text) {
   Config& root = text.config;
   Scenario scenario;
   scenario.path = text.path;
   scenario.name = std::filesystem::path(text.path).filename().string();
   scenario.hash = text.hash;
-  scenario.deployment = read_deployment(root, text.folder, ReadFor::simulate);
-  read_engine(root, scenario);
-  scenario.frontend = read_frontend(root, scenario.deployment);
-  read_cluster(root, scenario);
+  const bool has_pools =
+      read_disaggregation(root, text.folder, scenario) || read_pools(root, text.folder, scenario);
+  if (!has_pools) read_serving(root, text.folder, scenario);
   scenario.seed =
       static_cast<std::uint64_t>(root.get_int("seed", {0, std::numeric_limits<std::int64_t>::max()}, 1));
   Config workload = root.child("workload");

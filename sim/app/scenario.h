@@ -63,6 +63,10 @@ struct Scenario {
   std::int64_t replicas_max = 1;      // that may be at any time
   std::shared_ptr<FleetSetup> fleet;  // null: the replicas are always there
   std::optional<double> price_per_gpu_hour;
+  std::string pool_name;                         // of cluster.pools; empty: all replicas are of one shape
+  std::optional<Disaggregation> disaggregation;  // of the only further pool from this one
+  std::vector<Scenario> further_pools;  // behind the same router: what serves, and no more of a scenario
+  std::string resolved_pools;           // every setting of the pools in force, as comments
 
   WorkloadSetup workload;
   std::vector<SloBound> slo;
@@ -101,6 +105,9 @@ enum class ReadFor { memory, simulate };
 
 /// Reads `model`, `engine` (what decides memory) and `cluster`. \param folder see ScenarioText
 [[nodiscard]] Deployment read_deployment(Config& root, const std::string& folder, ReadFor use);
+
+/// Reads what serves: `model`, `engine` and `cluster` but for `cluster.pools`. \param scenario has its path
+void read_serving(Config& root, const std::string& folder, Scenario& scenario);
 
 /// Reads everything and checks that no key is left over.
 /// \throws InputError for unknown keys, impossible values and what this version does not simulate

@@ -121,7 +121,7 @@ void say_speed(const RunRecord& record, double seconds) {
 
 /// What composing found out, for the dump.
 void note_derived(const Experiment& experiment, Config& root) {
-  if (experiment.sglang) return;  // its page size is read
+  if (experiment.sglang || !experiment.resolved_pools.empty()) return;  // their sizes are read elsewhere
   Config engine = root.child("engine");
   const PoolSize& pool = experiment.cluster.engine.pool;
   if (engine.has("block_size") || experiment.frame.facts.block_size <= 1) return;
@@ -150,7 +150,7 @@ ExitCode simulate(const Options& options) {
   }
   Experiment& experiment = *composed;
   note_derived(experiment, text.config);
-  experiment.frame.resolved = text.config.dump();
+  experiment.frame.resolved = text.config.dump() + experiment.resolved_pools;
   if (options.dump_resolved) {
     std::fputs(experiment.frame.resolved.c_str(), stdout);
     return ExitCode::fine;

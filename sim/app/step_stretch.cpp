@@ -67,9 +67,9 @@ std::vector<StepSpan> find_step_stretch(const Experiment& experiment, const RunR
   const Duration per_step = length / record.steps.steps;  // of all replicas together
   const Duration from = std::min(length / 2, per_step * kStepsBefore);
   ClusterSetup cluster = experiment.cluster;
-  cluster.engine.path = StepPath::step_by_step;
+  cluster.set_path(StepPath::step_by_step);
   // Twice the stretch at the average pace: steps differ.
-  const Duration until = from + per_step * (2 * kSteps * cluster.replicas) + Duration{1};
+  const Duration until = from + per_step * (2 * kSteps * cluster.replicas_of_all_pools()) + Duration{1};
   const Instant cut = record.first_arrival + until;
   cluster.sim_time_max = cut.time_since_epoch();
   if (experiment.cluster.sim_time_max)

@@ -85,6 +85,10 @@ RunRecord run_scaled(const Experiment& experiment, double step_factor, double fr
   const std::unique_ptr<StepTimer> timer = scaled_timer(*experiment.timer, step_factor);
   const FrontendDelays delays = scaled(experiment.frontend, frontend_factor);
   ClusterSetup cluster = experiment.cluster;
+  for (PoolSetup& pool : cluster.further_pools) {
+    const std::shared_ptr<const StepTimer> own = pool.timer;
+    pool.timer = std::shared_ptr<const StepTimer>(scaled_timer(*own, step_factor));
+  }
   cluster.delay_after = delays.after;
   SourceMaker source = experiment.clients;
   if (requests_max > 0) {

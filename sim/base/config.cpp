@@ -18,10 +18,11 @@ struct ConfigState {
   /// A key that some read asked for.
   struct Known {
     std::string key;
-    bool read = false;     // false: only has() and its like asked
-    std::string value;     // in force, as YAML; empty for the children below
-    std::string origin;    // as the dump says it
-    bool is_list = false;  // children are elements rather than the one mapping
+    bool read = false;       // false: only has() and its like asked
+    std::string value;       // in force, as YAML; empty for the children below
+    std::string origin;      // as the dump says it
+    bool is_list = false;    // children are elements rather than the one mapping
+    bool elsewhere = false;  // another Config reads what is below
     std::vector<std::shared_ptr<ConfigState>> children;
   };
 
@@ -49,7 +50,7 @@ struct ConfigState {
   Known& know(std::string_view key) {
     const auto found = std::find_if(known.begin(), known.end(), [&](const Known& k) { return k.key == key; });
     if (found != known.end()) return *found;
-    known.push_back({std::string(key), false, "", "", false, {}});
+    known.push_back({std::string(key), false, "", "", false, false, {}});
     return known.back();
   }
 };
@@ -226,6 +227,38 @@ void Config::set(std::string_view dotted_path, std::string_view value) {
   const std::string argument = fmt::format("--set {}={}", dotted_path, value);
   const std::vector<std::string> segments = split_path(dotted_path, argument);
   state_->node = with_value(state_->node, segments, 0, parse_yaml(value, argument, /*one_line=*/true));
+}
+
+Config Config::overlaid(std::string_view section, const Config& changes) const {
+  KVCAST_CHECK(state_->path.empty());
+  auto root = std::make_shared<ConfigState>();
+  root->place = state_->place;
+  const YamlEntry* entry = state_->find(section);
+  const YamlNodePtr mapping = merged(entry != nullptr ? entry->value : nullptr, changes.state_->node);
+  root->node = mapping ? with_value(state_->node, {std::string(section)}, 0, mapping) : state_->node;
+  return Config(std::move(root));
+}
+
+Config Config::without(std::string_view section, std::string_view key) const {
+  KVCAST_CHECK(state_->path.empty());
+  auto root = std::make_shared<ConfigState>();
+  root->place = state_->place;
+  root->node = state_->node;
+  if (const YamlEntry* entry = state_->find(section); entry != nullptr)
+    root->node = with_value(state_->node, {std::string(section)}, 0, without_key(entry->value, key));
+  return Config(std::move(root));
+}
+
+Config Config::copy_without(std::string_view except) const {
+  auto copy = std::make_shared<ConfigState>();
+  copy->place = state_->place;
+  copy->node = without_key(state_->node, except);
+  return Config(std::move(copy));
+}
+
+void Config::read_elsewhere(std::string_view key) {
+  ConfigState::Known& known = state_->know(key);
+  known.read = known.elsewhere = true;
 }
 
 bool Config::has(std::string_view key) const {
@@ -419,6 +452,7 @@ void Config::finish() const {
       throw InputError(fmt::format("{}: unknown key {}{}{}", entry.key_place.to_string(), quoted(entry.key),
                                    state_->inside(), known_names(entry.key, names)));
     }
+    if (known->elsewhere) continue;
     for (const auto& child : known->children) Config(child).finish();
   }
 }

@@ -61,6 +61,17 @@ class Config {
   /// the root, before any read. \throws InputError that names "--set path=value"
   void set(std::string_view dotted_path, std::string_view value);
 
+  /// The same text, unread, with `changes` laid over the mapping at the root's key `section`: mappings are
+  /// merged, other values replaced; every value keeps its place. Only on the root.
+  [[nodiscard]] Config overlaid(std::string_view section, const Config& changes) const;
+  /// The same text, unread, without a key of the mapping at the root's key `section`. Only on the root.
+  [[nodiscard]] Config without(std::string_view section, std::string_view key) const;
+  /// This mapping as a root of its own: what is read of it below that is told apart from what is read here.
+  /// \param except a key that it lacks
+  [[nodiscard]] Config copy_without(std::string_view except) const;
+  /// The mapping at `key` is read through another Config: finish() has nothing to say of it.
+  void read_elsewhere(std::string_view key);
+
   /// Notes in `schema` what is asked of this mapping and of all below it, from now on. Only on the root,
   /// before any read; `schema` must live as long as this and everything obtained from it.
   void observe(MappingSchema& schema);

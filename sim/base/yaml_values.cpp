@@ -161,4 +161,29 @@ YamlNodePtr with_value(const YamlNodePtr& node, const std::vector<std::string>& 
   return copy;
 }
 
+YamlNodePtr merged(const YamlNodePtr& node, const YamlNodePtr& over) {
+  const bool both =
+      node && over && node->kind == YamlNode::Kind::mapping && over->kind == YamlNode::Kind::mapping;
+  if (!over) return node;
+  if (!both) return over;
+  auto copy = std::make_shared<YamlNode>(*node);
+  for (const YamlEntry& change : over->entries) {
+    const auto entry = std::find_if(copy->entries.begin(), copy->entries.end(),
+                                    [&](const YamlEntry& e) { return e.key == change.key; });
+    if (entry == copy->entries.end()) {
+      copy->entries.push_back(change);
+    } else {
+      *entry = {change.key, change.key_place, merged(entry->value, change.value)};
+    }
+  }
+  return copy;
+}
+
+YamlNodePtr without_key(const YamlNodePtr& node, std::string_view key) {
+  if (!node || node->find(key) == nullptr) return node;
+  auto copy = std::make_shared<YamlNode>(*node);
+  std::erase_if(copy->entries, [&](const YamlEntry& e) { return e.key == key; });
+  return copy;
+}
+
 }  // namespace kvcast

@@ -43,4 +43,11 @@ struct ScalarReader {
 [[nodiscard]] YamlNodePtr with_value(const YamlNodePtr& node, const std::vector<std::string>& segments,
                                      std::size_t at, const YamlNodePtr& value);
 
+/// `node` with the mapping `over` laid over it: mappings are merged, other values replaced. \param node a
+/// mapping or null
+[[nodiscard]] YamlNodePtr merged(const YamlNodePtr& node, const YamlNodePtr& over);
+
+/// The mapping `node` without one of its keys. \param node a mapping or null
+[[nodiscard]] YamlNodePtr without_key(const YamlNodePtr& node, std::string_view key);
+
 }  // namespace kvcast

@@ -6,24 +6,16 @@
 #include <unordered_map>
 #include <vector>
 
+#include "sim/cluster/disaggregated.h"
 #include "sim/cluster/engine.h"
 #include "sim/cluster/fleet.h"
+#include "sim/cluster/pools.h"
 #include "sim/cluster/recorder.h"
 #include "sim/cluster/slowed_timer.h"
 #include "sim/engine/event_queue.h"
 
 namespace kvcast {
 namespace {
-
-RouterSetup router_setup(const ClusterSetup& setup, const StepTimer& timer) {
-  RouterSetup router;
-  router.seed = setup.seed;
-  router.replicas = static_cast<std::size_t>(setup.replicas);
-  router.pool = setup.engine.pool;
-  router.timer = &timer;
-  if (setup.slo.ttft_ns != SloLimits::kNoLimit) router.ttft_slo = Duration{setup.slo.ttft_ns};
-  return router;
-}
 
 /// Contract: one pass over a source. A cluster may be told to serve only some of its replicas (a share of the
 /// threads); requests routed to others are dropped, which is right when the router reads no loads.
@@ -34,28 +26,29 @@ class Cluster final : private FleetHost {
     std::size_t stride = 1;
   };
 
-  Cluster(const ClusterSetup& setup, RequestSource& source, const StepTimer& timer, const RunHooks& hooks,
-          Share share)
-      : setup_(setup),
+  Cluster(const Pools& pools, RequestSource& source, const RunHooks& hooks, Share share)
+      : setup_(pools.setup(0)),
         source_(source),
         hooks_(hooks),
-        router_(setup.router(router_setup(setup, timer))),
+        router_(setup_.router(pools.router_setup())),
         needs_(router_->needs()),
-        events_(static_cast<std::size_t>(setup.replicas)),
-        loads_(static_cast<std::size_t>(setup.replicas)),
-        door_(ReplicaId{0}, setup, hooks, Blocks{0}) {
-    if (setup.admission) admission_.emplace(*setup.admission);
-    if (setup.sim_time_max) cutoff_ = FineInstant{kStart + *setup.sim_time_max};
+        events_(pools.replicas()),
+        loads_(pools.replicas()),
+        door_(ReplicaId{0}, setup_, hooks, Blocks{0}) {
+    if (setup_.admission) admission_.emplace(*setup_.admission);
+    if (setup_.sim_time_max) cutoff_ = FineInstant{kStart + *setup_.sim_time_max};
     replicas_.resize(loads_.size());
-    if (setup.fleet) {
+    if (setup_.fleet) {
       for (std::size_t i = 0; i < replicas_.size(); ++i)
-        slowed_.push_back(std::make_unique<SlowedTimer>(timer));
-      fleet_.emplace(*setup.fleet, replicas_.size(), static_cast<FleetHost&>(*this));
+        slowed_.push_back(std::make_unique<SlowedTimer>(pools.timer(0)));
+      fleet_.emplace(*setup_.fleet, replicas_.size(), static_cast<FleetHost&>(*this));
     }
     for (std::size_t i = share.first; i < replicas_.size(); i += share.stride) {
-      replicas_[i] =
-          setup.engine.make(static_cast<ReplicaId>(i), setup, fleet_ ? *slowed_[i] : timer, hooks_);
-      loads_[i].blocks = setup.engine.pool.blocks.value * setup.engine.ranks;
+      const std::size_t pool = pools.pool_of(i);
+      const EngineSetup& engine = pools.setup(pool).engine;
+      replicas_[i] = engine.make(static_cast<ReplicaId>(i), pools.setup(pool),
+                                 fleet_ ? *slowed_[i] : pools.timer(pool), hooks_);
+      loads_[i].blocks = engine.pool.blocks.value * engine.ranks;
       loads_[i].open = !fleet_;
     }
   }
@@ -397,11 +390,26 @@ class Cluster final : private FleetHost {
   std::int64_t changes_alone_ = 0;                    // with nothing else between them
 };
 
-RunRecord merge(const std::vector<std::unique_ptr<Cluster>>& shares, std::size_t replicas) {
+RunRecord merge(const std::vector<std::unique_ptr<Cluster>>& shares, const Pools& pools) {
   RunRecord total;
-  for (std::size_t i = 0; i < replicas; ++i) total.merge(*shares[i % shares.size()]->record(i));
+  std::vector<RunRecord> of_pools(pools.count() > 1 ? pools.count() : 0);
+  for (std::size_t i = 0; i < pools.replicas(); ++i) {
+    const RunRecord& record = *shares[i % shares.size()]->record(i);
+    total.merge(record);
+    if (!of_pools.empty()) of_pools[pools.pool_of(i)].merge(record);
+  }
   if (shares.size() == 1) total.merge(shares.front()->door());
+  total.set_pools(std::move(of_pools));
   return total;
+}
+
+RunRecord run_stages(const ClusterSetup& given, const SourceMaker& source, const StepTimer& timer,
+                     const RunHooks& hooks) {
+  ClusterSetup setup = given;
+  const Pools probe(given, timer);
+  setup.scrape_interval = scrape_interval_of(probe, 0);
+  setup.disaggregation->scrape_interval = scrape_interval_of(probe, 1);
+  return run_disaggregated(Pools(setup, timer), *source(), hooks);
 }
 
 }  // namespace
@@ -409,26 +417,27 @@ RunRecord merge(const std::vector<std::unique_ptr<Cluster>>& shares, std::size_t
 RunRecord run(const ClusterSetup& given, const SourceMaker& source, const StepTimer& timer,
               const RunHooks& hooks, unsigned threads) {
   KVCAST_CHECK(given.replicas >= 1);
-  const RouterNeeds needs = given.router(router_setup(given, timer))->needs();
+  if (given.disaggregation) return run_stages(given, source, timer, hooks);
+  const RouterNeeds needs = given.router(Pools(given, timer).router_setup())->needs();
   ClusterSetup setup = given;
   setup.scrape_interval = needs.scrape_interval;
   if (setup.admission && setup.admission->shedding) setup.scrape_interval = setup.admission->scrape_interval;
   if (setup.engine.tiers) setup.shared_tiers = std::make_shared<SharedTiers>(*setup.engine.tiers);
-  const auto replicas = static_cast<std::size_t>(setup.replicas);
+  const Pools pools(setup, timer);
   std::vector<std::unique_ptr<RequestSource>> sources;
   sources.push_back(source());
   const bool watched = hooks.requests != nullptr || hooks.steps != nullptr || hooks.sizes != nullptr;
   const bool shares_store = setup.engine.tiers && shares_a_store(*setup.engine.tiers);
   const bool apart = !watched && !sources.front()->has_feedback() && !needs.any() && !shares_store &&
                      !setup.admission && !setup.fleet;
-  const std::size_t shares = apart ? std::clamp<std::size_t>(threads, 1, replicas) : 1;
+  const std::size_t shares = apart ? std::clamp<std::size_t>(threads, 1, pools.replicas()) : 1;
   while (sources.size() < shares) sources.push_back(source());
 
   static const RunHooks silent;
   std::vector<std::unique_ptr<Cluster>> clusters;
   for (std::size_t k = 0; k < shares; ++k) {
-    clusters.push_back(std::make_unique<Cluster>(setup, *sources[k], timer, k == 0 ? hooks : silent,
-                                                 Cluster::Share{k, shares}));
+    clusters.push_back(
+        std::make_unique<Cluster>(pools, *sources[k], k == 0 ? hooks : silent, Cluster::Share{k, shares}));
   }
   std::vector<std::exception_ptr> failures(shares);
   std::vector<std::thread> workers;
@@ -445,7 +454,7 @@ RunRecord run(const ClusterSetup& given, const SourceMaker& source, const StepTi
   for (const std::exception_ptr& failure : failures) {
     if (failure) std::rethrow_exception(failure);
   }
-  return merge(clusters, replicas);
+  return merge(clusters, pools);
 }
 
 }  // namespace kvcast

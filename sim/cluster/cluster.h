@@ -5,12 +5,15 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "sim/cluster/admission.h"
 #include "sim/cluster/engine.h"
 #include "sim/cluster/fleet_setup.h"
 #include "sim/cluster/router.h"
 #include "sim/kv/block_allocator.h"
+#include "sim/kv/kv_network.h"
 #include "sim/kv/tiers.h"
 #include "sim/metrics/record.h"
 #include "sim/metrics/step_record.h"
@@ -30,6 +33,9 @@ enum class Reservation { max_model_len, max_tokens };
 /// nanosecond.
 enum class StepPath { closed_form, step_by_step };
 
+/// What the engines of a pool do for a request: all of it, its prompt, or what follows.
+enum class Role : std::uint8_t { whole, prefill, decode };
+
 /// One engine.
 struct EngineSetup {
   EngineMaker make = make_replica;
@@ -45,15 +51,48 @@ struct EngineSetup {
   std::int64_t layers = 1;                 // of the model, for loads that are overlapped by layers
   std::int64_t stages = 1;                 // of the pipeline that the timer's stages() has
   std::int64_t ranks = 1;                  // data-parallel ones of `make`, each with a pool of its own
+  Role role = Role::whole;
+  bool tells_first = false;                        // Role::prefill: the user has the first token from here
   std::shared_ptr<const Speculation> speculation;  // what batch.speculation points to, where it owns any
   BatchOptions
       batch;  // asynchronous scheduling, speculation, rules by version; the rest follows from the above
 };
 
+/// Replicas of one shape among several behind one router.
+struct PoolSetup {
+  std::string name;
+  EngineSetup engine;
+  std::int64_t replicas = 1;
+  std::shared_ptr<const StepTimer> timer;
+};
+
+/// Prompts are computed by the replicas of `engine`, answers made by those of the only further pool.
+struct Disaggregation {
+  /// pull: a prompt is computed, then a replica that decodes takes room for its KV and reads it (vLLM's
+  /// NixlConnector). push: room is taken first, then the prompt is computed and its KV written there (SGLang,
+  /// Mooncake).
+  bool push = false;
+  bool by_layers =
+      false;  // push: each layer's KV leaves when it is computed, else all of it behind the prompt
+  /// A prompt with no more tokens than this, less what the router has sent to where it would decode, is
+  /// computed there.
+  Tokens local_prompt_max;
+  bool decode_caches = false;  // prefixes: else the whole prompt counts
+  RouterMaker decode_router;
+  PortRates rates;               // out of a replica that computes prompts, into one that decodes
+  FineTime latency = 0;          // of a transfer
+  Tokens block_tokens{1};        // what is moved: whole blocks
+  std::int64_t block_bytes = 0;  // of all ranks
+  std::int64_t layers = 1;
+  Duration scrape_interval{};  // of decode_router (set by run())
+};
+
 struct ClusterSetup {
   EngineSetup engine;
   std::int64_t replicas = 1;
+  std::vector<PoolSetup> further_pools;  // replicas of other shapes; those of `engine` come first
   RouterMaker router;
+  std::optional<Disaggregation> disaggregation;
   std::uint64_t seed = 1;
   std::optional<Duration> sim_time_max;  // cut-off: what is not done by then is unfinished
   SloLimits slo;
@@ -63,6 +102,10 @@ struct ClusterSetup {
   std::shared_ptr<const AdmissionSpec> admission;  // before the router; null: everything enters
   Duration
       scrape_interval{};  // at which the router reads the engines' metrics; 0: it does not (set by run())
+
+  [[nodiscard]] std::int64_t replicas_of_all_pools() const;
+  /// In all pools.
+  void set_path(StepPath path);
 };
 
 /// Who watches a run; all optional.
@@ -78,8 +121,9 @@ struct RunHooks {
 using SourceMaker = std::function<std::unique_ptr<RequestSource>()>;
 
 /// Runs the source to its end (or to the cut-off). With several threads and a router that reads no loads,
-/// replicas are simulated side by side; the result is the same for any number of threads. \throws InputError
-/// from the source
+/// replicas are simulated side by side; the result is the same for any number of threads. With several pools
+/// the record has that of each, too. \param timer of setup.engine; further pools have their own \throws
+/// InputError from the source
 [[nodiscard]] RunRecord run(const ClusterSetup& setup, const SourceMaker& source, const StepTimer& timer,
                             const RunHooks& hooks, unsigned threads = 1);
 

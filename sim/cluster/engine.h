@@ -28,6 +28,7 @@ struct RetryPolicy {
 
 struct ClusterSetup;
 struct RunHooks;
+class KvPeer;
 class StepTimer;
 
 /// Contract: times only move forward, and at one moment output comes first, then arrivals, then plans.
@@ -69,6 +70,8 @@ class Engine {
   virtual void hold(bool held);
   /// What a look at its metrics sees.
   [[nodiscard]] virtual TimelinePoint look(FineInstant now);
+  /// For requests that two replicas serve; null: the engine has no part in that.
+  [[nodiscard]] virtual KvPeer* peer() { return nullptr; }
 };
 
 using EngineMaker =

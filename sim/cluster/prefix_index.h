@@ -11,9 +11,10 @@
 namespace kvcast {
 
 /// approximate: a router that is not told of evictions remembers what it sent where, in blocks of a prompt's
-/// front. Each replica's part holds as many blocks as its KV pool and forgets the least recently sent ones,
-/// of one prompt the last blocks first. exact: engines publish what they store and evict (vLLM's KV events,
-/// as Dynamo and llm-d read them), and the router has read all of it.
+/// front, of the largest size that divides every replica's blocks. Each replica's part holds as many tokens
+/// as its KV pool and forgets the least recently sent ones, of one prompt the last blocks first. exact:
+/// engines publish what they store and evict (vLLM's KV events, as Dynamo and llm-d read them), and the
+/// router has read all of it.
 enum class PrefixKnowledge { approximate, exact };
 
 /// Reads prefix_index: approximate (default) or exact.
@@ -41,13 +42,14 @@ class PrefixIndex {
 
  private:
   struct Part {
+    std::size_t blocks_max = 0;
+    std::size_t unit = 1;            // blocks of this index in one of the replica's
     std::list<std::uint64_t> order;  // the most recent in front
     std::unordered_map<std::uint64_t, std::list<std::uint64_t>::iterator> place;
   };
 
   PrefixKnowledge knowledge_;
-  std::int64_t block_size_;
-  std::size_t blocks_max_;
+  std::int64_t block_size_ = 0;
   std::vector<Part> parts_;
   std::vector<std::uint64_t> hashes_;  // of the request that was looked up
   std::vector<std::int64_t> matched_;  // in tokens

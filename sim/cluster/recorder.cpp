@@ -134,6 +134,21 @@ void Recorder::arrived(const Request& request) {
   record_.first_arrival = std::min(record_.first_arrival, request.arrival - request.delay_before);
 }
 
+void Recorder::taken_over(const Request& request) {
+  ++record_.taken_over;
+  record_.first_arrival = std::min(record_.first_arrival, request.arrival - request.delay_before);
+}
+
+void Recorder::received(FineInstant prefilled, const KvTransfer& transfer) {
+  TransferTotals& totals = record_.transfers;
+  ++totals.transfers;
+  totals.tokens += transfer.tokens.value;
+  totals.bytes += transfer.bytes;
+  totals.time.add(transfer.end.floor() - transfer.begin.floor());
+  totals.wait.add(std::max(Duration{}, transfer.begin.floor() - prefilled.floor()));
+  totals.behind.add(std::max(Duration{}, transfer.end.floor() - prefilled.floor()));
+}
+
 void Recorder::refused(const Request& request, Outcome outcome) {
   const RequestPast* past = request.past();
   if (past != nullptr) outcome = Outcome::failed;  // with the tokens that it had it does not fit in any more
@@ -263,6 +278,7 @@ void Recorder::row(const Track& track, Outcome outcome, Instant last_token) {
   row.preemptions = track.preemptions;
   row.retries = track.retries;
   row.priority = track.priority;
+  row.stages = track.stages;
   row.details = track.details.get();
   hooks_.requests->on_request(row);
 }

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "sim/cluster/cluster.h"
+#include "sim/cluster/kv_peer.h"
 #include "sim/engine/fine_instant.h"
 #include "sim/metrics/record.h"
 #include "sim/request.h"
@@ -35,6 +36,8 @@ struct Track {
   Instant scheduled = kNever;
   Instant first_token = kNever;  // at the client
   FineInstant last_token;        // at the engine
+  StageTimes stages;             // where another replica computed the prompt
+  bool told_elsewhere = false;   // another replica tells how it ended
   std::unique_ptr<RequestDetails> details;
 };
 
@@ -59,6 +62,12 @@ class Recorder {
   Recorder(ReplicaId id, const ClusterSetup& setup, const RunHooks& hooks, Blocks pool);
 
   void arrived(const Request& request);
+  /// A request that another replica has counted as arrived.
+  void taken_over(const Request& request);
+  /// A request that another replica goes on with.
+  void handed_over() { ++record_.handed_over; }
+  /// KV of a prompt that another replica computed until `prefilled`.
+  void received(FineInstant prefilled, const KvTransfer& transfer);
   void refused(const Request& request, Outcome outcome);
   [[nodiscard]] Track track_of(Request&& request) const;
   /// Scheduled for the first time, or again after a preemption, with `cached` tokens from a prefix cache;

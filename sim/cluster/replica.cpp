@@ -38,6 +38,16 @@ void check_beams(const Request& request, const EngineSetup& engine) {
       "(vLLM v1 searches beams outside of its engine, as a new request for every token of every beam)");
 }
 
+/// \throws InputError for several answers
+void check_stages(const Request& request, std::int32_t answers) {
+  if (answers == 1) return;
+  const std::string& name = request.details->name;
+  throw InputError(
+      "request " + (name.empty() ? std::to_string(to_number(request.id)) : "\"" + name + "\"") +
+      ": several answers (n, best_of, beam_width) are not modelled where prompts and answers are made by "
+      "different replicas");
+}
+
 /// Of which request a request's further answer is: its prompt is shared, its output is not.
 Content answer_content(const Content& content, std::int32_t answer) {
   Content own = content;
@@ -103,10 +113,10 @@ void Replica::loaded(std::uint32_t seq, FineInstant now) {
   }
 }
 
-bool Replica::enqueue(Request&& request) {
+bool Replica::enter(Request&& request, const Part& part) {
   KVCAST_CHECK(request.input >= Tokens{1} && request.output >= Tokens{1});
   scrape(FineInstant{request.arrival});  // up to here the queue was shorter
-  recorder_.arrived(request);
+  part.first_seen ? recorder_.arrived(request) : recorder_.taken_over(request);
   if (request.input >= engine_.max_model_len) {
     recorder_.refused(request, Outcome::rejected_too_long);
     return false;
@@ -138,6 +148,11 @@ bool Replica::enqueue(Request&& request) {
     return false;
   }
   check_beams(request, engine_);
+  if (engine_.role != Role::whole) check_stages(request, answers);
+  sequence.awaits_kv = part.awaits_kv;
+  sequence.keeps_kv =
+      engine_.role == Role::prefill && !(engine_.tells_first && ends_with_first_token(request, engine_));
+  const Tokens end = sequence.keeps_kv ? request.input + Tokens{1} : end_of(request);
   preemptions_in_vain_ = 0;
   const bool named = allocator_->growing() == BlockAllocator::Growing::by_name ||
                      allocator_->growing() == BlockAllocator::Growing::by_step;
@@ -146,9 +161,10 @@ bool Replica::enqueue(Request&& request) {
     fan_out(sequence, std::move(request), std::move(content), answers);
     return true;
   }
-  Track& t = track_at(batch_.add(sequence, end_of(request), std::move(content)));
+  Track& t = track_at(batch_.add(sequence, end, std::move(content)));
   t = recorder_.track_of(std::move(request));
   t.answers = answers;
+  t.told_elsewhere = !part.answers;
   return true;
 }
 
@@ -215,6 +231,7 @@ bool Replica::plan_step(FineInstant now) {
   if (observer_ != nullptr) record_step(now, told.emplace());
   batch_.launch();
   start(now, shape, repeatable);
+  if (engine_.role == Role::prefill) note_streamed();
   const FineDuration computing = flights_.back().run.first.time;
   if (waits) wait_for_copies(moved, copied);
   const FineDuration before_waiting = flights_.back().run.first.time;
@@ -448,9 +465,11 @@ void Replica::stop(std::optional<FineInstant> cutoff) {
     const SeqIndex first = batch_.swapped() > 0 ? batch_.swapped_front() : batch_.waiting_front();
     record().stuck_request = batch_.sequence(first).id;
   }
-  if (batch_.running() == 0) KVCAST_CHECK(allocator_->free() == allocator_->total());
+  const bool aside = batch_.kept() > 0 || batch_.loading() > 0;  // of other replicas' requests too
+  if (batch_.running() == 0 && !aside) KVCAST_CHECK(allocator_->free() == allocator_->total());
   batch_.for_each([&](SeqIndex seq) {
     Track& t = track(seq);
+    if (t.told_elsewhere) return;
     bring_up_to_date(seq, undelivered);
     t.sample_of < 0 ? recorder_.unfinished(t) : samples_.unfinished(t);
   });

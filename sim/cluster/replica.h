@@ -6,10 +6,12 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "sim/cluster/cluster.h"
 #include "sim/cluster/engine.h"
+#include "sim/cluster/kv_peer.h"
 #include "sim/cluster/pipeline_clock.h"
 #include "sim/cluster/recorder.h"
 #include "sim/cluster/sample_runs.h"
@@ -22,13 +24,13 @@ namespace kvcast {
 /// is planned when step n starts, with the output of step n - 1 known; at most two are under way. A pipeline:
 /// as many steps are under way as it has stages; with the output of one, as many are planned as can be
 /// (vLLM's batch queue; Orca, Yu et al. 2022, sec. 4.2).
-class Replica final : public Engine {
+class Replica final : public Engine, public KvPeer {
  public:
   /// \param tiers below the GPU's memory, or null
   Replica(ReplicaId id, const ClusterSetup& setup, const StepTimer& timer, const RunHooks& hooks,
           Tiers* tiers = nullptr);
 
-  [[nodiscard]] bool enqueue(Request&& request) override;
+  [[nodiscard]] bool enqueue(Request&& request) override { return enter(std::move(request), Part{}); }
   [[nodiscard]] std::optional<FineInstant> plan(FineInstant now) override;
   [[nodiscard]] FineInstant cut(FineInstant arrival) override;
   void complete() override;
@@ -41,6 +43,15 @@ class Replica final : public Engine {
   void hold(bool held) override { held_ = held; }
   [[nodiscard]] TimelinePoint look(FineInstant now) override;
   [[nodiscard]] RunRecord& record() override { return recorder_.record(); }
+  [[nodiscard]] KvPeer* peer() override { return this; }
+  [[nodiscard]] bool enqueue_awaiting(Request&& request, bool first_seen) override;
+  [[nodiscard]] bool enqueue_for(Request&& request) override;
+  [[nodiscard]] std::vector<Reserved> take_reserved() override;
+  [[nodiscard]] const std::vector<Prefilled>& prefilled() const override { return prefilled_; }
+  [[nodiscard]] std::vector<Streamed> take_streamed() override { return std::exchange(streamed_, {}); }
+  void receive(std::uint32_t seq, const Prefilled& prefilled, const KvTransfer& transfer) override;
+  void release(RequestId id, FineInstant now) override;
+
   /// What the step that plan() just started takes, where the timer could not know: other engines step with
   /// this one. \param group_tokens of all of them
   void takes(const StepCost& cost, std::int64_t group_tokens);
@@ -63,6 +74,16 @@ class Replica final : public Engine {
     std::int64_t size;
   };
 
+  /// The replica's part in serving a request.
+  struct Part {
+    bool awaits_kv = false;
+    bool answers = true;     // it tells how the request ended
+    bool first_seen = true;  // it counts the arrival
+  };
+  [[nodiscard]] bool enter(Request&& request, const Part& part);
+  [[nodiscard]] bool hands_over(SeqIndex seq) const { return batch_.sequence(seq).keeps_kv; }
+  void note_prefilled(const Track& t, FineInstant end);
+  void note_streamed();
   [[nodiscard]] bool preempts_for_ever() const;
   [[nodiscard]] bool plan_step(FineInstant now);
   void note_plan(FineInstant now);
@@ -104,6 +125,8 @@ class Replica final : public Engine {
   std::vector<Cohort> cohorts_;
   FineInstant group_last_end_;
   std::vector<RequestId> finished_;
+  std::vector<Prefilled> prefilled_;
+  std::vector<Streamed> streamed_;
   std::int64_t steps_told_ = 0;
   std::int64_t last_output_told_ = -1;    // index of the last step whose output was taken
   std::int64_t preemptions_in_vain_ = 0;  // since the last token or arrival

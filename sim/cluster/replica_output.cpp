@@ -10,6 +10,7 @@ void Replica::complete() {
   KVCAST_CHECK(busy());
   scrape(event_);
   finished_.clear();
+  prefilled_.clear();
   may_plan_ = true;
   StepRun& run = flights_.front().run;
   if (!engine_.batch.asynchronous) {
@@ -75,7 +76,8 @@ void Replica::take_output() {
       recorder_.made_again(emission.delivered);
       continue;  // nor has it joined the group
     }
-    t.sample_of < 0 ? recorder_.token(t, end) : samples_.token(t, end);
+    const bool told_elsewhere = hands_over(chunk.seq) && !engine_.tells_first;
+    if (!told_elsewhere) t.sample_of < 0 ? recorder_.token(t, end) : samples_.token(t, end);
     if (sequence.branches == 1) ++joined;
   }
   for (const SeqIndex orphan : output.orphans) {
@@ -87,6 +89,10 @@ void Replica::take_output() {
     Track& t = track(ended.seq);
     t.output = batch_.sequence(ended.seq).known - batch_.sequence(ended.seq).pending - t.input;
     if (batch_.sequence(ended.seq).branches > 1) ++joined;  // update_cohorts() takes those that ended off
+    if (hands_over(ended.seq)) {
+      note_prefilled(t, end);
+      continue;
+    }
     if (t.sample_of < 0) {
       recorder_.completed(t, end);
     } else if (!samples_.completed(t, end)) {
@@ -161,7 +167,8 @@ void Replica::record_step(FineInstant planned, StepRecord& step) {
   step.begin = planned.floor();
   step.output_known = last_output_told_;
   for (const Chunk& chunk : batch_.chunks()) {
-    const bool gives_token = chunk.computed + chunk.n >= batch_.sequence(chunk.seq).known;
+    const bool told_here = !hands_over(chunk.seq) || engine_.tells_first;
+    const bool gives_token = told_here && chunk.computed + chunk.n >= batch_.sequence(chunk.seq).known;
     step.scheduled.push_back(
         {chunk.id, chunk.n.value, chunk.computed.value, chunk.admitted, chunk.drafts.value, gives_token});
   }

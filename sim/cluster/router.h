@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "sim/base/catalog.h"
 #include "sim/kv/block_allocator.h"
@@ -58,12 +59,16 @@ class Router {
   [[nodiscard]] virtual RouterNeeds needs() const = 0;
 };
 
+/// What a router knows of a replica before any request: replicas may be of unlike GPUs and shapes.
+struct ReplicaFacts {
+  PoolSize pool;
+  const StepTimer* timer = nullptr;
+};
+
 /// What a router is made for.
 struct RouterSetup {
   std::uint64_t seed = 1;
-  std::size_t replicas = 1;
-  PoolSize pool;                     // of each replica
-  const StepTimer* timer = nullptr;  // of each replica
+  std::vector<ReplicaFacts> replicas;
   std::optional<Duration> ttft_slo;
 };
 

@@ -13,9 +13,9 @@ class SloAware final : public Router {
  public:
   SloAware(const RouterSetup& setup, PrefixKnowledge knowledge)
       : index_(setup, knowledge),
-        timer_(*setup.timer),
         limit_(setup.ttft_slo),
-        busy_until_(setup.replicas, FineInstant{kStart}) {}
+        replicas_(setup.replicas),
+        busy_until_(setup.replicas.size(), FineInstant{kStart}) {}
 
   [[nodiscard]] std::optional<ReplicaId> pick(const Request& request,
                                               std::span<const ReplicaLoad> loads) override {
@@ -52,7 +52,7 @@ class SloAware final : public Router {
     shape.sampled = shape.prefill_seqs = 1;
     shape.prefill_context = request.input.value;
     shape.prefill_pairs = tokens * held + tokens * (tokens + 1) / 2;
-    return std::max(now, busy_until_[i]) + timer_.step(shape).time.count();
+    return std::max(now, busy_until_[i]) + replicas_[i].timer->step(shape).time.count();
   }
 
   [[nodiscard]] bool meets_limit(const Request& request, FineInstant at) const {
@@ -67,8 +67,8 @@ class SloAware final : public Router {
   }
 
   PrefixIndex index_;
-  const StepTimer& timer_;
   std::optional<Duration> limit_;
+  std::vector<ReplicaFacts> replicas_;
   std::vector<FineInstant> busy_until_;  // with prompts
 };
 

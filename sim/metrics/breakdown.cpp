@@ -119,13 +119,23 @@ TimeParts RequestTime::tpot() const {
 }
 
 Breakdown::Breakdown(const StepTimer& timer, BreakdownOptions options)
-    : timer_(timer), options_(std::move(options)) {}
+    : Breakdown([&timer](ReplicaId) -> const StepTimer& { return timer; }, std::move(options)) {}
+
+Breakdown::Breakdown(TimerOf timer_of, BreakdownOptions options)
+    : timer_of_(std::move(timer_of)), options_(std::move(options)) {}
 
 void Breakdown::on_load(ReplicaId /*replica*/, RequestId id, Instant begin, Instant end) {
   if (closed_.count(to_number(id)) > 0) return;
   Account& account = accounts_[to_number(id)];
   const Instant from = account.started ? std::max(begin, account.until) : begin;
   account.loading_ns += std::max<std::int64_t>(0, (end - from).count());
+}
+
+void Breakdown::on_transfer(ReplicaId /*replica*/, RequestId id, Instant begin, Instant end) {
+  Account& account = accounts_[to_number(id)];
+  account.moved = true;
+  account.transfer_begin = begin;
+  account.transfer_end = end;
 }
 
 void Breakdown::on_step(const StepRecord& step) {
@@ -159,7 +169,7 @@ void Breakdown::on_step(const StepRecord& step) {
 }
 
 void Breakdown::count_device(const StepRecord& step) {
-  whole_ = timer_.parts(step.shape);
+  whole_ = timer_of_(step.replica).parts(step.shape);
   whole_time_ = whole_of(whole_);
   // What stages of a pipeline, or ranks that step together, wait for each other; clocks round to a
   // nanosecond.
@@ -183,6 +193,19 @@ void Breakdown::count_device(const StepRecord& step) {
   }
 }
 
+/// From the end of its prompt on one replica to its first step on another: room for its KV, the KV on its
+/// way, a step.
+void Breakdown::add_move(Account& account, const StepRecord& step, std::int64_t gap) {
+  const Instant planned = std::clamp(step.begin, account.until, step.device_begin);
+  const Instant from = std::max(account.transfer_begin, account.until);
+  const Instant until = std::min(account.transfer_end, planned);
+  const std::int64_t moving = std::max<std::int64_t>(0, (until - from).count());
+  const std::int64_t launching = (step.device_begin - planned).count();
+  account.parts[index_of(TimePart::transfer)] += moving;
+  account.parts[index_of(TimePart::launch)] += launching;
+  account.parts[index_of(TimePart::queue)] += gap - moving - launching;
+}
+
 /// The time between the account's last step and this one; returns from when on the step counts. In a pipeline
 /// the chunks of a prompt follow each other before the first has left it: what is accounted stays so.
 Instant Breakdown::begin_piece(Account& account, const StepRecord& step) {
@@ -199,12 +222,17 @@ Instant Breakdown::begin_piece(Account& account, const StepRecord& step) {
     const std::int64_t loading = std::min(gap, account.loading_ns);
     account.parts[index_of(TimePart::tier_load)] += loading;
     gap -= loading;
+    if (account.moved) {
+      add_move(account, step, gap);
+      gap = 0;
+    }
     const TimePart waited = account.replica != step.replica ? TimePart::transfer
                             : account.gave_way              ? TimePart::preempted
                                                             : TimePart::other_steps;
     account.parts[index_of(waited)] += gap;
   }
   account.loading_ns = 0;
+  account.moved = false;
   account.gave_way = false;
   account.replica = step.replica;
   account.last_step = step.index;
@@ -252,7 +280,7 @@ const TimeParts& Breakdown::decode_parts(const StepRecord& step, std::int64_t le
 TimeParts Breakdown::split(const StepRecord& step, const StepShape& own, bool prompt,
                            std::int64_t length) const {
   const bool alone = own.prefill_seqs == step.shape.prefill_seqs;
-  const StepParts parts = alone ? whole_ : timer_.parts(own);
+  const StepParts parts = alone ? whole_ : timer_of_(step.replica).parts(own);
   TimeParts weights{};
   for (std::size_t i = 0; i < kStepParts; ++i)
     weights[index_of(part_of(static_cast<StepPart>(i), prompt))] += parts.time[i];

@@ -101,10 +101,13 @@ struct BreakdownOptions {
 /// without them.
 class Breakdown final : public StepObserver, public RequestObserver {
  public:
+  /// \param timer of all replicas
   Breakdown(const StepTimer& timer, BreakdownOptions options);
+  Breakdown(TimerOf timer_of, BreakdownOptions options);
 
   void on_step(const StepRecord& step) override;
   void on_load(ReplicaId replica, RequestId id, Instant begin, Instant end) override;
+  void on_transfer(ReplicaId replica, RequestId id, Instant begin, Instant end) override;
   void on_request(const RequestRow& row) override;
   /// The run is over.
   void finish();
@@ -126,12 +129,15 @@ class Breakdown final : public StepObserver, public RequestObserver {
     std::int64_t recompute_until = 0;
     std::int64_t loading_ns = 0;         // waited for loads since its last step
     std::int64_t loading_before_ns = 0;  // before its first
+    bool moved = false;                  // its KV has come to another replica since its last step
+    Instant transfer_begin, transfer_end;
     bool has_first = false;
     Instant first_end;
     TimeParts parts{};
     TimeParts first{};
   };
 
+  static void add_move(Account& account, const StepRecord& step, std::int64_t gap);
   [[nodiscard]] Instant begin_piece(Account& account, const StepRecord& step);
   void add_step(Account& account, const StepRecord& step, const StepRecord::Entry& entry, Instant begin);
   [[nodiscard]] TimeParts split(const StepRecord& step, const StepShape& own, bool prompt,
@@ -140,7 +146,7 @@ class Breakdown final : public StepObserver, public RequestObserver {
   void count_device(const StepRecord& step);
   void close(const RequestRow& row);
 
-  const StepTimer& timer_;
+  TimerOf timer_of_;
   BreakdownOptions options_;
   std::unordered_map<std::uint64_t, Account> accounts_;
   std::unordered_map<std::uint64_t, RequestRow> ended_;  // their last step has not been told

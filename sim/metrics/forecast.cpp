@@ -61,6 +61,14 @@ Cost cost_of_run(const Price& price, const Forecast& forecast) {
   return cost;
 }
 
+Cost cost_of_pool(const PoolForecast& pool, const Forecast& forecast) {
+  Forecast own;
+  own.facts.gpus = pool.facts.gpus;
+  own.metrics.duration_s = forecast.metrics.duration_s;
+  own.metrics.total_output_tokens = pool.metrics.total_output_tokens;
+  return cost_of_run(*pool.price, own);
+}
+
 SloTerm judge_slo(const Metrics& metrics, const std::string& metric, const std::string& statistic,
                   double limit_ms) {
   SloTerm term{.metric = metric, .statistic = statistic, .limit_ms = limit_ms};

@@ -50,6 +50,17 @@ struct Price {
   std::string source;  // with its date
 };
 
+/// Replicas of one shape among several behind one router. Strings as in Forecast.
+struct PoolForecast {
+  std::string name;
+  std::string gpu, engine, cluster, timer;
+  DeploymentFacts facts;
+  Metrics metrics;                 // over the whole run
+  std::vector<BudgetLine> budget;  // likewise
+  std::optional<Price> price;
+  double kv_bytes_per_s = 0;  // that its links carry to or from the other pool; 0: none, or no limit
+};
+
 /// Plain data; every string is ready to print. Holds no wall-clock time and no host name: equal runs give
 /// equal reports.
 struct Forecast {
@@ -74,8 +85,9 @@ struct Forecast {
   std::vector<InputHash> inputs;   // in order of path
   std::optional<Price> price;
   Uncertainty uncertainty;
-  std::vector<StepSpan> steps;  // a stretch of the first replica's steps, in order; for the HTML report,
-                                // empty where nobody asked
+  std::vector<PoolForecast> pools;  // where replicas are of several shapes; each has its own budget
+  std::vector<StepSpan> steps;      // a stretch of the first replica's steps, in order; for the HTML report,
+                                    // empty where nobody asked
   std::optional<SpeculationFacts> speculation;
   const struct Explanation* explanation = nullptr;  // of kvcast explain; not owned
   std::uint64_t seed = 0;
@@ -100,6 +112,8 @@ struct Cost {
   double per_million_output_tokens = 0;  // 0 where nothing was generated
 };
 [[nodiscard]] Cost cost_of_run(const Price& price, const Forecast& forecast);
+/// Of one pool's GPUs, idle ones included. \param pool has a price
+[[nodiscard]] Cost cost_of_pool(const PoolForecast& pool, const Forecast& forecast);
 
 /// The statistic of a metric that an SloTerm names, in milliseconds.
 /// \throws InputError naming the known metrics or statistics

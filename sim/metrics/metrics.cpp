@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sim/base/error.h"
+
 namespace kvcast {
 namespace {
 
@@ -69,7 +71,7 @@ void reduce_fleet(Metrics& metrics, const RunRecord& record, const DeploymentFac
 }
 
 void reduce_timeline(Metrics& metrics, const RunRecord& record, const DeploymentFacts& facts) {
-  const std::int64_t blocks_all = facts.blocks_total * facts.replicas;
+  const std::int64_t blocks_all = facts.blocks_of_all_replicas();
   const std::int64_t begin_ns = record.first_arrival.time_since_epoch().count();
   const std::int64_t end_ns = record.last_token.time_since_epoch().count();
   Int128 used = 0;
@@ -108,6 +110,7 @@ void reduce_timeline(Metrics& metrics, const RunRecord& record, const Deployment
 void reduce_steps(Metrics& metrics, const RunRecord& record, const DeploymentFacts& facts) {
   const StepTotals& steps = record.steps;
   metrics.steps = steps.steps;
+  metrics.scheduled_tokens = steps.scheduled_tokens;
   metrics.mean_batch_tokens =
       ratio(static_cast<double>(steps.scheduled_tokens), static_cast<double>(steps.steps));
   // Bytes and FLOP are those of one GPU of each replica, so the GPUs of a tensor-parallel group cancel out.
@@ -120,6 +123,46 @@ void reduce_steps(Metrics& metrics, const RunRecord& record, const DeploymentFac
   metrics.gpu_hbm_fraction =
       ratio(static_cast<double>(steps.hbm_bytes), replica_seconds * facts.hbm_bytes_per_s);
   metrics.gpu_flop_fraction = ratio(static_cast<double>(steps.flop), replica_seconds * facts.flop_per_s);
+}
+
+/// The mean of a share over pools, each by its weight.
+template <class Weight>
+double weighted(const std::vector<Metrics>& metrics, const DeploymentFacts& facts, double Metrics::*share,
+                Weight weight) {
+  double sum = 0;
+  double all = 0;
+  for (std::size_t p = 0; p < metrics.size(); ++p) {
+    const double own = weight(facts.pools[p], metrics[p]);
+    sum += metrics[p].*share * own;
+    all += own;
+  }
+  return ratio(sum, all);
+}
+
+/// Shares that a sum over replicas of unlike shapes does not tell.
+void weigh_pools(Metrics& metrics, const RunRecord& record, const DeploymentFacts& facts) {
+  const std::vector<Metrics> pools = reduce_pools(record, facts);
+  const auto replicas = [](const DeploymentFacts& f, const Metrics&) {
+    return static_cast<double>(f.replicas);
+  };
+  const auto tokens = [](const DeploymentFacts& f, const Metrics&) {
+    return static_cast<double>(f.replicas) * static_cast<double>(f.tokens_total());
+  };
+  const auto used = [&](const DeploymentFacts& f, const Metrics& m) {
+    return tokens(f, m) * m.kv_usage_mean;
+  };
+  const auto hbm = [&](const DeploymentFacts& f, const Metrics& m) {
+    return replicas(f, m) * f.hbm_bytes_per_s;
+  };
+  const auto flop = [&](const DeploymentFacts& f, const Metrics& m) { return replicas(f, m) * f.flop_per_s; };
+  metrics.kv_usage_mean = weighted(pools, facts, &Metrics::kv_usage_mean, tokens);
+  metrics.kv_usage_peak = weighted(pools, facts, &Metrics::kv_usage_peak, tokens);
+  metrics.kv_waste_mean = weighted(pools, facts, &Metrics::kv_waste_mean, used);
+  metrics.kv_external_fragmentation_mean =
+      weighted(pools, facts, &Metrics::kv_external_fragmentation_mean, tokens);
+  metrics.gpu_busy_fraction = weighted(pools, facts, &Metrics::gpu_busy_fraction, replicas);
+  metrics.gpu_hbm_fraction = weighted(pools, facts, &Metrics::gpu_hbm_fraction, hbm);
+  metrics.gpu_flop_fraction = weighted(pools, facts, &Metrics::gpu_flop_fraction, flop);
 }
 
 }  // namespace
@@ -171,8 +214,25 @@ Metrics reduce(const RunRecord& record, const DeploymentFacts& facts) {
   metrics.queue = summarize(record.queue);
   metrics.ntpot = summarize(record.ntpot);
   reduce_fleet(metrics, record, facts);
+  const TransferTotals& transfers = record.transfers;
+  metrics.kv_transfers = transfers.transfers;
+  metrics.kv_transfer_tokens = transfers.tokens;
+  metrics.kv_transfer_bytes = transfers.bytes;
+  metrics.local_requests = transfers.local;
+  metrics.kv_wait = summarize(transfers.wait);
+  metrics.kv_time = summarize(transfers.time);
+  metrics.kv_behind = summarize(transfers.behind);
   if (any_token) reduce_timeline(metrics, record, facts);
   reduce_steps(metrics, record, facts);
+  if (!record.pools.empty()) weigh_pools(metrics, record, facts);
+  return metrics;
+}
+
+std::vector<Metrics> reduce_pools(const RunRecord& record, const DeploymentFacts& facts) {
+  KVCAST_CHECK(record.pools.size() == facts.pools.size());
+  std::vector<Metrics> metrics;
+  for (std::size_t p = 0; p < facts.pools.size(); ++p)
+    metrics.push_back(reduce(record.pools[p], facts.pools[p]));
   return metrics;
 }
 

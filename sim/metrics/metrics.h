@@ -31,12 +31,25 @@ struct DeploymentFacts {
   double flop_per_s = 0;       // one GPU, datasheet, in the compute dtype; 0: unknown
   SloLimits slo{};
   bool admission = false;  // some requests may be refused before the router
+  /// Where replicas are of several shapes, the facts of each; `replicas` and `gpus` above count all, and what
+  /// is said of one replica or GPU is that of the first pool.
+  std::vector<DeploymentFacts> pools{};
 
   /// Tokens that one replica's pool holds.
   [[nodiscard]] std::int64_t tokens_total() const {
     return tokens_capacity > 0 ? tokens_capacity : blocks_total * tokens_per_block() / groups;
   }
   [[nodiscard]] std::int64_t tokens_per_block() const { return block_size > 0 ? block_size : 1; }
+  [[nodiscard]] std::int64_t blocks_of_all_replicas() const {
+    std::int64_t sum = pools.empty() ? blocks_total * replicas : 0;
+    for (const DeploymentFacts& pool : pools) sum += pool.blocks_of_all_replicas();
+    return sum;
+  }
+  [[nodiscard]] std::int64_t stages_of_all_replicas() const {
+    std::int64_t sum = pools.empty() ? stages * replicas : 0;
+    for (const DeploymentFacts& pool : pools) sum += pool.stages_of_all_replicas();
+    return sum;
+  }
 };
 
 /// The result's numbers, named as `vllm bench serve` names them. Every rate is over duration_s and 0 where
@@ -52,6 +65,12 @@ struct Metrics {
   bool has_slo = false;
   LatencySummary ttft, tpot, itl, e2el, queue;
   LatencySummary ntpot;  // empty where the run did not measure it
+
+  /// KV that went from replicas that computed prompts to those that went on; all 0 where none did.
+  std::int64_t kv_transfers = 0, kv_transfer_tokens = 0, kv_transfer_bytes = 0;
+  std::int64_t local_requests = 0;  // served whole by one replica, where others were not
+  LatencySummary kv_wait, kv_time,
+      kv_behind;  // prompt to first byte; first byte to last; prompt to last byte
 
   /// From the scrapes between first arrival and last token, equally spaced and so equally weighted. 0 scrapes
   /// (a run shorter than the grid): the means and max_concurrent_requests are not known and stay 0.
@@ -72,7 +91,8 @@ struct Metrics {
   double gpu_hbm_fraction = 0;   // bytes moved / what a data-sheet GPU could move in the duration
   double gpu_flop_fraction = 0;  // FLOP done / what a data-sheet GPU could do in the duration
   std::int64_t steps = 0;
-  double mean_batch_tokens = 0;  // scheduled tokens / steps
+  std::int64_t scheduled_tokens = 0;  // in steps, recomputed ones included
+  double mean_batch_tokens = 0;       // scheduled tokens / steps
   bool stuck = false;
   std::uint64_t stuck_request = 0;
 
@@ -89,6 +109,11 @@ struct Metrics {
 /// Definitions: TTFT = first token - arrival; TPOT = (last - first token)/(N - 1) for N > 1; ITL = all gaps
 /// pooled; E2EL = last token - arrival; queue = first scheduled - arrival. Percentiles as numpy's (linear)
 /// over completed requests.
+/// With several pools, shares of KV and GPUs are those of the pools, weighted by what these have.
 [[nodiscard]] Metrics reduce(const RunRecord& record, const DeploymentFacts& facts);
+
+/// The numbers of each pool over the whole run; none where all replicas are of one shape. Latencies are those
+/// of the requests that it completed.
+[[nodiscard]] std::vector<Metrics> reduce_pools(const RunRecord& record, const DeploymentFacts& facts);
 
 }  // namespace kvcast

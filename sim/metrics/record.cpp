@@ -37,6 +37,16 @@ void Timeline::merge(Timeline other) {
   accumulate(idle, other.idle);
 }
 
+void TransferTotals::merge(const TransferTotals& other) {
+  transfers += other.transfers;
+  tokens += other.tokens;
+  bytes += other.bytes;
+  local += other.local;
+  time.merge(other.time);
+  wait.merge(other.wait);
+  behind.merge(other.behind);
+}
+
 void RunRecord::merge(const RunRecord& other) {
   Timeline others = other.timeline;
   others.idle.preemptions = other.preemptions;
@@ -57,6 +67,9 @@ void RunRecord::merge(const RunRecord& other) {
   rejected_rate_limit += other.rejected_rate_limit;
   rejected_overload += other.rejected_overload;
   unfinished += other.unfinished;
+  handed_over += other.handed_over;
+  taken_over += other.taken_over;
+  transfers.merge(other.transfers);
   good += other.good;
   input_tokens += other.input_tokens;
   output_tokens += other.output_tokens;
@@ -90,6 +103,19 @@ void RunRecord::merge(const RunRecord& other) {
   // The smallest stuck request is named, whatever the order of merging.
   if (other.stuck) stuck_request = stuck ? std::min(stuck_request, other.stuck_request) : other.stuck_request;
   stuck = stuck || other.stuck;
+}
+
+void RunRecord::set_pools(std::vector<RunRecord> records) {
+  pools = std::move(records);
+  for (RunRecord& pool : pools) {
+    pool.timeline.idle.preemptions = pool.preemptions;
+    Timeline frame;
+    frame.spacing_ns = timeline.spacing_ns;
+    frame.points.resize(timeline.points.size());
+    pool.timeline.merge(std::move(frame));
+    pool.first_arrival = first_arrival;
+    pool.last_token = last_token;
+  }
 }
 
 }  // namespace kvcast

@@ -83,6 +83,19 @@ struct BranchTotals {
   std::int64_t blocks_copied = 0;  // because one branch wrote to a block that others keep
 };
 
+/// KV that came from replicas that computed the prompts.
+struct TransferTotals {
+  std::int64_t transfers = 0;
+  std::int64_t tokens = 0;  // moved
+  std::int64_t bytes = 0;   // likewise
+  std::int64_t local = 0;   // requests that one replica served whole
+  Samples time;             // of a transfer, its first byte to its last
+  Samples wait;             // from the end of the prompt to the first byte: for room where it goes
+  Samples behind;           // from the end of the prompt to the last byte
+
+  void merge(const TransferTotals& other);
+};
+
 /// Everything a replica counts; records of replicas merge into the run's.
 struct RunRecord {
   Samples ttft;
@@ -100,6 +113,8 @@ struct RunRecord {
   std::int64_t rejected_rate_limit = 0;
   std::int64_t rejected_overload = 0;
   std::int64_t unfinished = 0;
+  std::int64_t handed_over = 0;    // prompts computed for requests that another replica goes on with
+  std::int64_t taken_over = 0;     // requests that another replica has counted as arrived
   std::int64_t good = 0;           // completed within every SLO term
   std::int64_t input_tokens = 0;   // of completed requests
   std::int64_t output_tokens = 0;  // of completed requests
@@ -117,11 +132,24 @@ struct RunRecord {
   std::vector<TierTotals> tiers;  // fastest first
   RetryTotals retry;
   FleetRecord fleet;  // of the cluster
+  TransferTotals transfers;
   Timeline timeline;
   bool stuck = false;  // requests wait and nothing can ever be scheduled again: a real engine would hang
   RequestId stuck_request{};
+  std::vector<RunRecord>
+      pools;  // where replicas are of several shapes, those of each; merge() leaves them alone
 
   void merge(const RunRecord& other);
+  /// Records of the pools that this one is the sum of, over the same span of time and scrapes as this one.
+  void set_pools(std::vector<RunRecord> records);
+};
+
+/// Where and when another replica computed a request's prompt, and when its KV came from there.
+struct StageTimes {
+  std::int32_t replica = -1;  // -1: one replica served it whole
+  Instant prefilled = kNever;
+  Instant transfer_begin = kNever;
+  Instant transfer_end = kNever;
 };
 
 /// One finished, refused or cut-off request, for --requests and for explain.
@@ -143,6 +171,7 @@ struct RequestRow {
   std::int32_t retries = 0;  // times that it was sent to another replica
   std::int32_t priority = 0;
   std::uint32_t tenant = 0;
+  StageTimes stages;
   const struct RequestDetails* details = nullptr;
 };
 

@@ -50,6 +50,9 @@ class StepObserver {
   virtual void on_step(const StepRecord& step) = 0;
   /// A sequence's load from below the GPU's memory has ended; it is told when that happens.
   virtual void on_load(ReplicaId /*replica*/, RequestId /*id*/, Instant /*begin*/, Instant /*end*/) {}
+  /// The KV of a request has come from the replica that computed its prompt; told when it has. \param replica
+  /// where the request goes on
+  virtual void on_transfer(ReplicaId /*replica*/, RequestId /*id*/, Instant /*begin*/, Instant /*end*/) {}
 };
 
 }  // namespace kvcast

@@ -34,7 +34,7 @@ void StepTrace::on_step(const StepRecord& step) {
     traced.begin = step.device_begin;
     traced.end = step.device_end;
     traced.shape = step.shape;
-    traced.parts = timer_.parts(step.shape);
+    traced.parts = timer_of_(step.replica).parts(step.shape);
     traced.running = step.running;
     traced.waiting = step.waiting;
     traced.free = step.free_scheduled;
@@ -86,7 +86,12 @@ void StepTrace::add(RequestId id, Open& open, const TracedPiece& piece) {
 
 void StepTrace::on_load(ReplicaId replica, RequestId id, Instant begin, Instant end) {
   if (inside(begin, end) && static_cast<std::int64_t>(loads_.size()) < window_.steps_max)
-    loads_.push_back({replica, id, begin, end});
+    loads_.push_back({replica, id, begin, end, false});
+}
+
+void StepTrace::on_transfer(ReplicaId replica, RequestId id, Instant begin, Instant end) {
+  if (inside(begin, end) && static_cast<std::int64_t>(loads_.size()) < window_.steps_max)
+    loads_.push_back({replica, id, begin, end, true});
 }
 
 /// The way to the first step is known when a request's story ends.

@@ -35,11 +35,12 @@ struct TracedPiece {
   std::int64_t tokens = 0;
 };
 
-/// A load of KV from below a GPU's memory.
+/// KV that came from below a GPU's memory, or from another replica.
 struct TracedLoad {
   ReplicaId replica{};
   RequestId id{};
   Instant begin, end;
+  bool from_replica = false;
 };
 
 /// What is kept of a run; the rest is counted.
@@ -53,10 +54,13 @@ struct TraceWindow {
 /// Contract: watches a run that walks step by step; memory is bounded by the window's limits.
 class StepTrace final : public StepObserver, public RequestObserver {
  public:
-  StepTrace(const StepTimer& timer, const TraceWindow& window) : timer_(timer), window_(window) {}
+  StepTrace(const StepTimer& timer, const TraceWindow& window)
+      : StepTrace([&timer](ReplicaId) -> const StepTimer& { return timer; }, window) {}
+  StepTrace(TimerOf timer_of, const TraceWindow& window) : timer_of_(std::move(timer_of)), window_(window) {}
 
   void on_step(const StepRecord& step) override;
   void on_load(ReplicaId replica, RequestId id, Instant begin, Instant end) override;
+  void on_transfer(ReplicaId replica, RequestId id, Instant begin, Instant end) override;
   void on_request(const RequestRow& row) override;
 
   [[nodiscard]] const std::vector<TracedStep>& steps() const { return steps_; }
@@ -77,7 +81,7 @@ class StepTrace final : public StepObserver, public RequestObserver {
   }
   void add(RequestId id, Open& open, const TracedPiece& piece);
 
-  const StepTimer& timer_;
+  TimerOf timer_of_;
   TraceWindow window_;
   std::vector<TracedStep> steps_;
   std::vector<TracedPiece> pieces_;

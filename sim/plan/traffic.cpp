@@ -66,21 +66,6 @@ void change_burstiness(std::vector<Request>& requests, double power) {
 
 }  // namespace
 
-Request copy_of(const Request& from) {
-  Request request;
-  request.id = from.id;
-  request.arrival = from.arrival;
-  request.delay_before = from.delay_before;
-  request.input = from.input;
-  request.output = from.output;
-  request.output_limit = from.output_limit;
-  request.output_predicted = from.output_predicted;
-  request.priority = from.priority;
-  request.tenant = from.tenant;
-  if (from.details != nullptr) request.details = std::make_unique<RequestDetails>(*from.details);
-  return request;
-}
-
 Traffic read_traffic(RequestSource& source, std::size_t requests_max) {
   auto requests = std::make_shared<std::vector<Request>>();
   while (requests->size() < requests_max && source.next_arrival()) requests->push_back(source.take());

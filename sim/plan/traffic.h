@@ -13,8 +13,6 @@ namespace kvcast {
 
 using Traffic = std::shared_ptr<const std::vector<Request>>;
 
-[[nodiscard]] Request copy_of(const Request& from);
-
 /// Up to `requests_max` requests of a source without feedback. \throws InputError from the source
 [[nodiscard]] Traffic read_traffic(RequestSource& source, std::size_t requests_max);
 

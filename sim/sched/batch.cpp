@@ -88,7 +88,7 @@ std::int64_t Batch::tokens_resident(std::int64_t further) const {
         further == 0 ? group_.attended_before() : group_.attended() + (further - 1) * group_.attending_more();
   for (const SeqIndex seq : individuals_) sum += tokens_held(seq);
   for (const SeqIndex seq : last_steps_) sum += tokens_held(seq);
-  return sum;
+  return sum + tokens_aside_;
 }
 
 std::int64_t Batch::tokens_held(SeqIndex seq) const {
@@ -257,7 +257,9 @@ bool Batch::lacks_spare(SeqIndex seq) const {
 
 bool Batch::grow_or_preempt(SeqIndex seq, Tokens n, bool& skip_next) {
   while (lacks_spare(seq) || !allocator_.grow(at(seq).table, growth(seq, n, lookahead()))) {
-    const SeqIndex victim = order_.victim(*this);
+    SeqIndex victim = order_.victim(*this);
+    // Another replica waits for what it holds, and its last token is under way.
+    if (link(victim).last_step && sequence(victim).keeps_kv) victim = seq;
     // Alone and still short of blocks: the pool cannot hold it. An engine that admits it again repeats this
     // for ever.
     if (running_ == 1 && !lacks_spare(seq)) at(seq).exceeds_pool = true;

@@ -136,6 +136,15 @@ class Batch {
   [[nodiscard]] bool schedule_running(Tokens cap) { return schedule_running(RunningRules{.cap = cap}); }
   /// True: the head of the queue has left it, to wait until a prefix is loaded.
   [[nodiscard]] bool load_front();
+  /// Whether the head of the queue takes no part in steps before KV has come from another replica.
+  [[nodiscard]] bool front_awaits_kv() const { return sequence(order_.front()).awaits_kv; }
+  /// Takes room for all that the head of the queue knows, cached blocks first (lookup_front() has been
+  /// called); it leaves the queue to wait for the rest of its KV.
+  [[nodiscard]] bool reserve_front();
+  /// Sequences whose KV has come: they hold their room and need one token computed.
+  [[nodiscard]] std::int64_t received() const { return static_cast<std::int64_t>(received_.size()); }
+  /// Moves the first of them into the step.
+  [[nodiscard]] bool admit_received();
   /// Looks the head of the queue up in the prefix cache; returns its cached tokens, loaded ones included.
   Tokens lookup_front();
   /// Moves the head of the queue into the step with n of its tokens behind the cached ones, holding room for
@@ -191,10 +200,24 @@ class Batch {
 
   /// \param end known tokens at which max_tokens or the answer's own length ends the sequence (the truth)
   SeqIndex add(const Sequence& sequence, Tokens end, Content&& content);
-  /// Sequences that wait for a load; they are no part of waiting().
-  [[nodiscard]] std::int64_t loading() const { return loading_; }
+  /// Sequences that wait for a load or for KV from another replica, and those that have it and wait for a
+  /// step; they are no part of waiting().
+  [[nodiscard]] std::int64_t loading() const { return loading_ + awaiting_ + received(); }
   /// The sequence's load has ended: it is in front of the queue again.
   void loaded(SeqIndex seq);
+  struct Reservation {
+    SeqIndex seq;
+    Tokens cached;  // of what it knows, found in the prefix cache
+  };
+  /// Those that reserve_front() has taken room for since the last call, in order.
+  [[nodiscard]] std::vector<Reservation> take_reserved() { return std::exchange(reserved_, {}); }
+  /// The KV that the sequence waits for is there. \param told its first token has been told by another
+  /// replica
+  void receive(SeqIndex seq, bool told);
+  /// Another replica has what the request held when it ended (Sequence::keeps_kv).
+  void release_kept(RequestId id);
+  /// Requests that have ended and hold their KV still.
+  [[nodiscard]] std::size_t kept() const { return kept_.size(); }
   [[nodiscard]] const DecodeGroup& group() const { return group_; }
   [[nodiscard]] const std::vector<Preemption>& preempted() const { return preempted_; }
   [[nodiscard]] const std::vector<Dissolved>& dissolved() const { return dissolved_; }
@@ -337,6 +360,16 @@ class Batch {
   std::vector<BlockTable> held_;      // of ended sequences, to be released
   std::vector<SeqIndex> passed_over_;
   std::int64_t loading_ = 0;
+  struct Kept {
+    RequestId id;
+    BlockTable table;
+    Tokens tokens;
+  };
+  std::int64_t awaiting_ = 0;  // sequences that wait for KV from another replica
+  std::vector<Reservation> reserved_;
+  std::deque<SeqIndex> received_;
+  std::deque<Kept> kept_;
+  std::int64_t tokens_aside_ = 0;  // with KV, of those received and kept
   std::deque<SeqIndex> swapped_;
   Blocks swap_free_;
   Blocks moved_;

@@ -294,7 +294,12 @@ void Batch::retire() {
     Sequence& s = at(end.seq);
     if (link(end.seq).is_running) {
       unlink(end.seq);
-      held_.push_back(s.table);
+      if (s.keeps_kv) {
+        kept_.push_back({s.id, s.table, s.computed});
+        tokens_aside_ += s.computed.value;
+      } else {
+        held_.push_back(s.table);
+      }
     } else {
       order_.remove(end.seq);
       allocator_.close(s.table);

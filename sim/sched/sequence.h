@@ -34,11 +34,13 @@ struct Sequence {
   bool in_prefill =
       false;  // its last step left tokens of the prompt (or, resumed, of what it knows) to compute
   std::int32_t preemptions = 0;
-  bool exceeds_pool = false;      // had the pool to itself and found it too small
-  std::int32_t branches = 1;      // answers that share blocks copy on write; they run and give way together
-  bool beams = false;             // the branches are beams of one search
-  bool forked = false;            // the prompt is computed: each branch has a token of its own in every step
-  Tokens apart_until;             // known tokens below which it stays out of the decode group
+  bool exceeds_pool = false;  // had the pool to itself and found it too small
+  std::int32_t branches = 1;  // answers that share blocks copy on write; they run and give way together
+  bool beams = false;         // the branches are beams of one search
+  bool forked = false;        // the prompt is computed: each branch has a token of its own in every step
+  bool awaits_kv = false;  // another replica computes its prompt: it waits for that KV, holding room for it
+  bool keeps_kv = false;   // what it holds stays when it ends, until another replica has it
+  Tokens apart_until;      // known tokens below which it stays out of the decode group
   std::uint64_t admitted_no = 0;  // order of admission: the order of the running list
   BlockTable table;
 };

@@ -36,8 +36,16 @@ class VllmV1 final : public Scheduler {
     const Tokens cap = chunk_cap(batch);
     if (!batch.schedule_running(cap)) return;  // after a preemption nobody is admitted in the same step
     const bool prefill_planned = plans_prefill(batch);
+    while (batch.received() > 0 && batch.budget() > Tokens{0} &&
+           batch.running() < parameters_.max_num_active_seqs) {
+      if (!batch.admit_received()) break;
+    }
     while (batch.budget() > Tokens{0} && batch.waiting() > 0 &&
            batch.running() < parameters_.max_num_active_seqs) {
+      if (batch.front_awaits_kv()) {
+        if (!reserve(batch)) break;
+        continue;
+      }
       if (batch.load_front()) continue;
       if (!admit(batch, cap, prefill_planned)) break;  // nobody overtakes the head of the queue
     }
@@ -84,6 +92,16 @@ class VllmV1 final : public Scheduler {
     const Tokens slots = std::min(cached + n + drafts + ahead, parameters_.max_model_len);
     if (batch.allocator().needed(head.table, slots) + reserve > free) return false;
     return batch.admit_front(n, drafts, ahead);
+  }
+
+  /// Room for KV that another replica computes (0.32: allocate_slots() with num_external_computed_tokens; the
+  /// request waits as WAITING_FOR_REMOTE_KVS).
+  [[nodiscard]] bool reserve(Batch& batch) const {
+    (void)batch.lookup_front();
+    const Sequence& head = batch.sequence(batch.waiting_front());
+    const Blocks spare = batch.running() > 0 ? watermark_blocks(batch) : Blocks{0};
+    if (batch.allocator().needed(head.table, head.known) + spare > batch.allocator().free()) return false;
+    return batch.reserve_front();
   }
 
   [[nodiscard]] static Tokens lookahead(const Batch& batch) {

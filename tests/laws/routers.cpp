@@ -258,7 +258,7 @@ BOOST_AUTO_TEST_CASE(an_exact_index_tells_what_an_idle_engine_finds) {
     test::RandomRun random = test::random_run(seed, {.scheduler = "vllm-v1", .allocator = "paged"});
     std::map<std::uint64_t, std::int64_t> told;
     random.setup.router = [&](const RouterSetup& setup) {
-      return std::make_unique<Asking>(setup.replicas, told);
+      return std::make_unique<Asking>(setup.replicas.size(), told);
     };
     test::Watcher watcher;
     RunHooks hooks;

@@ -23,6 +23,9 @@ class Both final : public StepObserver, public RequestObserver {
   void on_load(ReplicaId replica, RequestId id, Instant begin, Instant end) override {
     second_.on_load(replica, id, begin, end);
   }
+  void on_transfer(ReplicaId replica, RequestId id, Instant begin, Instant end) override {
+    second_.on_transfer(replica, id, begin, end);
+  }
   void on_request(const RequestRow& row) override {
     first_.on_request(row);
     second_.on_request(row);
@@ -142,9 +145,15 @@ Explained explain_run(const ClusterSetup& setup, const SourceMaker& source, cons
                       const BreakdownOptions& options) {
   Explained explained;
   ClusterSetup stepped = setup;
-  stepped.engine.path = StepPath::step_by_step;
+  stepped.set_path(StepPath::step_by_step);
   const SplitTimer split(timer);
-  Breakdown breakdown(split, options);
+  std::vector<const StepTimer*> timers(static_cast<std::size_t>(setup.replicas), &split);
+  for (PoolSetup& pool : stepped.further_pools) {
+    explained.timers.push_back(pool.timer);
+    pool.timer = std::make_shared<SplitTimer>(*explained.timers.back());
+    timers.resize(timers.size() + static_cast<std::size_t>(pool.replicas), pool.timer.get());
+  }
+  Breakdown breakdown([&timers](ReplicaId id) -> const StepTimer& { return *timers[to_index(id)]; }, options);
   Both both(explained.watcher, breakdown);
   RunHooks hooks;
   hooks.requests = &both;
@@ -158,7 +167,7 @@ Explained explain_run(const ClusterSetup& setup, const SourceMaker& source, cons
 
 std::string problem_of(const Explained& explained, const BreakdownOptions& options) {
   static_cast<void>(options);
-  const bool loads = !explained.record.tiers.empty();
+  const bool loads = !explained.record.tiers.empty() || explained.record.transfers.transfers > 0;
   if (static_cast<std::int64_t>(explained.requests.size()) != explained.record.completed)
     return fmt::format("{} completed, {} explained", explained.record.completed, explained.requests.size());
   const std::map<std::uint64_t, Walked> walked = walk(explained);

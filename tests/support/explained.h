@@ -36,6 +36,7 @@ struct Explained {
   Watcher watcher;
   std::vector<RequestTime> requests;
   DeviceTime device;
+  std::vector<std::shared_ptr<const StepTimer>> timers;  // of further pools
 };
 
 /// Walks step by step, with the steps split by SplitTimer.
