@@ -48,7 +48,7 @@ BOOST_AUTO_TEST_CASE(a_pool_costs_its_gpus_for_the_whole_run) {
   forecast.metrics.duration_s = 1800;
   PoolForecast pool;
   pool.facts.gpus = 4;
-  pool.price = Price{.per_gpu_hour = 2.5};
+  pool.price = Price{.per_gpu_hour = 2.5, .source = "test"};
   BOOST_TEST(cost_of_pool(pool, forecast).total == 5.0);
 }
 
