@@ -60,6 +60,11 @@ class Explorer {
     }
     for (const auto& [path, value] : kBeginnings)
       trials_.push_back({"configs/scenarios/default.yaml", {{path, value}}});
+    // Without a model, more must be said of what goes from prompts to answers.
+    trials_.push_back(
+        {"configs/scenarios/affine-queue.yaml",
+         {{"engine.scheduler", "vllm-v1"},
+          {"cluster.disaggregation", "{prefill: 1, decode: 1, kv_bytes_per_token: 1, layers: 2}"}}});
   }
 
   MappingSchema explore() {

@@ -5,14 +5,17 @@
 namespace kvcast {
 namespace {
 
+/// A second of these records: timelines have grids of 2^n ns.
+constexpr std::int64_t kSecond = std::int64_t{1} << 30;
+
 RunRecord record_of(std::int64_t blocks_peak, std::int64_t busy_s, std::vector<std::int64_t> blocks_used) {
   RunRecord record;
-  record.timeline.spacing_ns = 1'000'000'000;
+  record.timeline.spacing_ns = kSecond;
   for (const std::int64_t used : blocks_used) record.timeline.points.push_back({.blocks_used = used});
   record.blocks_used_max = blocks_peak;
-  record.steps.busy_fine = static_cast<Int128>(busy_s) * 1'000'000'000 << kFineBits;
+  record.steps.busy_fine = static_cast<Int128>(busy_s) * kSecond << kFineBits;
   record.first_arrival = kStart;
-  record.last_token = kStart + Duration{4'000'000'000};
+  record.last_token = kStart + Duration{4 * kSecond};
   return record;
 }
 
