@@ -130,7 +130,7 @@ void random_bounds(std::uint64_t seed, const std::string& allocator, CachedBlock
   reach.everywhere = random.uniform() < 0.7;
   if (random.uniform() < 0.6) return;
   for (std::int64_t i = random.integer(1, 3); i > 0; --i) {
-    KvGroup group = first;
+    KvGroup group = layers.groups.front();
     if (random.uniform() < 0.5) group.blocks_max = group.prompt_max = 0;
     layers.groups.push_back(group);
   }
