@@ -12,6 +12,7 @@
 #include "sim/cluster/pools.h"
 #include "sim/cluster/recorder.h"
 #include "sim/cluster/slowed_timer.h"
+#include "sim/cluster/wakes.h"
 #include "sim/engine/event_queue.h"
 
 namespace kvcast {
@@ -67,9 +68,9 @@ class Cluster final : private FleetHost {
       const std::optional<Instant> change = fleet_ ? next_change(arrival.has_value()) : std::nullopt;
       const bool change_first = change && (!arrival || *change <= *arrival);
       const std::optional<Instant> outside = change_first ? change : arrival;
-      const bool outside_in = !outside || FineInstant{*outside} > pending_time_;
-      const bool outputs_in = events_.empty() || events_.top_time() > pending_time_;
-      if (!pending_.empty() && outside_in && outputs_in) {
+      const bool outside_in = !outside || FineInstant{*outside} > wakes_.latest();
+      const bool outputs_in = events_.empty() || events_.top_time() > wakes_.latest();
+      if (!wakes_.empty() && outside_in && outputs_in) {
         start_pending();
         continue;
       }
@@ -127,7 +128,7 @@ class Cluster final : private FleetHost {
     }
     if (!held_.empty() && !replicas_[i]->finished().empty() && !retry_at_)
       retry_at_ = now.floor() + Duration{1};
-    wake(i, now);
+    wakes_.wake(i, now);
   }
 
   void arrive() {
@@ -223,7 +224,7 @@ class Cluster final : private FleetHost {
     if (replicas_[i]->busy()) {
       events_.set(i, replicas_[i]->cut(now));
     } else {
-      wake(i, now);
+      wakes_.wake(i, now);
     }
   }
 
@@ -242,21 +243,11 @@ class Cluster final : private FleetHost {
     prompts_.erase(prompt);
   }
 
-  /// Replica i may start a step at `now`, once everything of that moment is in.
-  void wake(std::size_t i, FineInstant now) {
-    if (std::find(pending_.begin(), pending_.end(), i) != pending_.end()) return;
-    pending_time_ = pending_.empty() ? now : std::max(pending_time_, now);
-    pending_.push_back(i);
-    wake_time_.push_back(now);
-  }
-
   void start_pending() {
-    for (std::size_t k = 0; k < pending_.size(); ++k) {
-      if (cutoff_ && wake_time_[k] >= *cutoff_) continue;
-      if (const auto end = replicas_[pending_[k]]->plan(wake_time_[k])) events_.set(pending_[k], *end);
-    }
-    pending_.clear();
-    wake_time_.clear();
+    wakes_.start_all([this](std::size_t i, FineInstant now) {
+      if (cutoff_ && now >= *cutoff_) return;
+      if (const auto end = replicas_[i]->plan(now)) events_.set(i, *end);
+    });
   }
 
   // ---- Replicas that come and go
@@ -271,7 +262,7 @@ class Cluster final : private FleetHost {
   /// may be for ever that nothing helps (looks of an autoscaler, troubles of other replicas): the run ends.
   [[nodiscard]] std::optional<Instant> next_change(bool arrivals) {
     constexpr std::int64_t kAloneMax = 100'000;
-    const bool goes_on = arrivals || !events_.empty() || !pending_.empty();
+    const bool goes_on = arrivals || !events_.empty() || !wakes_.empty();
     if (!goes_on && (changes_alone_ >= kAloneMax || !somebody_waits())) return std::nullopt;
     return fleet_->next();
   }
@@ -305,10 +296,7 @@ class Cluster final : private FleetHost {
   void renew(std::size_t i, Instant now) override {
     std::vector<Request> again = replicas_[i]->fail(FineInstant{now}, fleet_->retry());
     if (events_.contains(i)) events_.clear(i);
-    if (const auto at = std::find(pending_.begin(), pending_.end(), i); at != pending_.end()) {
-      wake_time_.erase(wake_time_.begin() + (at - pending_.begin()));
-      pending_.erase(at);
-    }
+    wakes_.forget(i);
     for (const RequestId id : replicas_[i]->finished()) {
       --inside_;
       --loads_[i].requests;
@@ -332,7 +320,7 @@ class Cluster final : private FleetHost {
 
   void hold(std::size_t i, bool held, Instant now) override {
     replicas_[i]->hold(held);
-    if (!held && !replicas_[i]->busy()) wake(i, FineInstant{now});
+    if (!held && !replicas_[i]->busy()) wakes_.wake(i, FineInstant{now});
   }
 
   void slow_down(std::size_t i, double factor) override { slowed_[i]->slow_down(factor); }
@@ -376,10 +364,8 @@ class Cluster final : private FleetHost {
   std::optional<Instant> retry_at_;                // when to ask for them again
   Recorder door_;
   std::optional<Admission> admission_;
-  std::int64_t inside_ = 0;             // requests that were let in and have not ended
-  std::vector<std::size_t> pending_;    // replicas that may start a step
-  std::vector<FineInstant> wake_time_;  // of each
-  FineInstant pending_time_;            // the latest of these
+  std::int64_t inside_ = 0;  // requests that were let in and have not ended
+  Wakes wakes_;
   std::optional<FineInstant> cutoff_;
   std::int64_t arrived_ = 0;
   std::optional<Fleet> fleet_;

@@ -12,6 +12,7 @@
 #include "sim/cluster/kv_peer.h"
 #include "sim/cluster/prefix_index.h"
 #include "sim/cluster/recorder.h"
+#include "sim/cluster/wakes.h"
 #include "sim/engine/event_queue.h"
 
 namespace kvcast {
@@ -93,8 +94,8 @@ class StagedCluster {
       const std::optional<Instant> arrival = hands ? handovers_.front().at : sent;
       const std::optional<FineInstant> event = next_event();
       const bool settled =
-          (!arrival || FineInstant{*arrival} > pending_time_) && (!event || *event > pending_time_);
-      if (!pending_.empty() && settled) {
+          (!arrival || FineInstant{*arrival} > wakes_.latest()) && (!event || *event > wakes_.latest());
+      if (!wakes_.empty() && settled) {
         start_pending();
       } else if (event && (!arrival || *event <= FineInstant{*arrival})) {
         if (past_cutoff(*event)) break;
@@ -288,7 +289,7 @@ class StagedCluster {
       source_.finished(id, now.floor() + setup_.delay_after + Duration{1});
     }
     for (const Prefilled& done : peer(i).prefilled()) prefilled(i, done, now);
-    wake(i, now);
+    wakes_.wake(i, now);
   }
 
   void prefilled(std::size_t i, const Prefilled& done, FineInstant now) {
@@ -309,28 +310,17 @@ class StagedCluster {
     if (replicas_[i]->busy()) {
       events_.set(i, replicas_[i]->cut(now));
     } else {
-      wake(i, now);
+      wakes_.wake(i, now);
     }
-  }
-
-  void wake(std::size_t i, FineInstant now) {
-    if (std::find(pending_.begin(), pending_.end(), i) != pending_.end()) return;
-    pending_time_ = pending_.empty() ? now : std::max(pending_time_, now);
-    pending_.push_back(i);
-    wake_time_.push_back(now);
   }
 
   void start_pending() {
-    for (std::size_t k = 0; k < pending_.size(); ++k) {
-      const std::size_t i = pending_[k];
-      const FineInstant now = wake_time_[k];
-      if (cutoff_ && now >= *cutoff_) continue;
+    wakes_.start_all([this](std::size_t i, FineInstant now) {
+      if (cutoff_ && now >= *cutoff_) return;
       if (const auto end = replicas_[i]->plan(now)) events_.set(i, *end);
       for (const Reserved& reserved : peer(i).take_reserved()) room_taken(reserved, now);
       for (const Streamed& part : peer(i).take_streamed()) streamed(part, now);
-    }
-    pending_.clear();
-    wake_time_.clear();
+    });
   }
 
   // ---- KV
@@ -413,9 +403,7 @@ class StagedCluster {
   std::unordered_map<KvNetwork::Transfer, RequestId> transfers_;
   std::deque<Handover> handovers_;  // in order of time
   Recorder door_;
-  std::vector<std::size_t> pending_;    // replicas that may start a step
-  std::vector<FineInstant> wake_time_;  // of each
-  FineInstant pending_time_;            // the latest of these
+  Wakes wakes_;
   std::optional<FineInstant> cutoff_;
   std::int64_t arrived_ = 0;
   std::int64_t local_ = 0;
