@@ -6,7 +6,7 @@
 
 #include "hwmodels/affine_timer.h"
 #include "sim/base/config.h"
-#include "tests/support/markov_source.h"
+#include "tests/support/poisson_source.h"
 #include "tests/support/random_runs.h"
 #include "tests/support/single_servers.h"
 

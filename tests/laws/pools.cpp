@@ -6,25 +6,12 @@
 #include "sim/base/config.h"
 #include "sim/base/rng.h"
 #include "sim/plan/traffic.h"
+#include "tests/support/assigned.h"
 #include "tests/support/random_runs.h"
 #include "tests/support/sources.h"
 
 namespace kvcast {
 namespace {
-
-/// Replays a given assignment.
-class Assigned final : public Router {
- public:
-  explicit Assigned(const std::vector<ReplicaId>& replicas) : replicas_(replicas) {}
-  [[nodiscard]] std::optional<ReplicaId> pick(const Request& request,
-                                              std::span<const ReplicaLoad> /*loads*/) override {
-    return replicas_[to_number(request.id)];
-  }
-  [[nodiscard]] RouterNeeds needs() const override { return {}; }
-
- private:
-  const std::vector<ReplicaId>& replicas_;
-};
 
 /// Two random deployments behind one router, and the requests of both.
 struct Mixed {
@@ -116,7 +103,7 @@ BOOST_AUTO_TEST_CASE(two_pools_equal_two_separate_runs) {
   std::uint64_t seed = test::law_seed();
   for_each_mix(150, [&](Mixed& mixed) {
     const std::vector<ReplicaId> assigned = assignment(mixed, seed++);
-    mixed.setup.router = [&](const RouterSetup&) { return std::make_unique<Assigned>(assigned); };
+    mixed.setup.router = [&](const RouterSetup&) { return std::make_unique<test::Assigned>(assigned); };
     test::Watcher together;
     RunHooks hooks;
     hooks.requests = &together;
@@ -132,7 +119,7 @@ BOOST_AUTO_TEST_CASE(two_pools_equal_two_separate_runs) {
         own[i] = static_cast<ReplicaId>(static_cast<std::int64_t>(to_index(own[i])) - first);
       }
       ClusterSetup setup = alone(mixed, pool, pool == 0 ? mixed.first_replicas : mixed.replicas() - first);
-      setup.router = [&](const RouterSetup&) { return std::make_unique<Assigned>(own); };
+      setup.router = [&](const RouterSetup&) { return std::make_unique<test::Assigned>(own); };
       const std::vector<Request> share = share_of(mixed, wanted);
       test::Watcher apart;
       hooks.requests = &apart;
@@ -158,7 +145,7 @@ BOOST_AUTO_TEST_CASE(an_assignment_equals_a_run_for_each_replica) {
   std::uint64_t seed = test::law_seed();
   for_each_mix(100, [&](Mixed& mixed) {
     const std::vector<ReplicaId> assigned = assignment(mixed, seed++);
-    mixed.setup.router = [&](const RouterSetup&) { return std::make_unique<Assigned>(assigned); };
+    mixed.setup.router = [&](const RouterSetup&) { return std::make_unique<test::Assigned>(assigned); };
     test::Watcher together;
     RunHooks hooks;
     hooks.requests = &together;
@@ -171,7 +158,7 @@ BOOST_AUTO_TEST_CASE(an_assignment_equals_a_run_for_each_replica) {
         wanted[i] = assigned[i] == static_cast<ReplicaId>(r) ? 1 : 0;
       const std::vector<ReplicaId> to_first(assigned.size(), ReplicaId{0});
       ClusterSetup setup = alone(mixed, pool, 1);
-      setup.router = [&](const RouterSetup&) { return std::make_unique<Assigned>(to_first); };
+      setup.router = [&](const RouterSetup&) { return std::make_unique<test::Assigned>(to_first); };
       const std::vector<Request> share = share_of(mixed, wanted);
       test::Watcher apart;
       hooks.requests = &apart;

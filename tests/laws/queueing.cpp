@@ -9,50 +9,13 @@
 #include "sim/base/config.h"
 #include "sim/base/rng.h"
 #include "sim/cluster/cluster.h"
+#include "tests/support/poisson_source.h"
 #include "tests/support/single_servers.h"
 
 namespace kvcast {
 namespace {
 
-struct Lengths {
-  std::int64_t input, output;
-};
-
-class PoissonSource final : public RequestSource {
- public:
-  PoissonSource(std::uint64_t seed, double mean_gap_ns, std::int64_t count,
-                std::function<Lengths(RandomStream&)> draw)
-      : gaps_(seed, "gaps"),
-        lengths_(seed, "lengths"),
-        mean_gap_ns_(mean_gap_ns),
-        count_(count),
-        draw_(std::move(draw)) {
-    advance();
-  }
-  [[nodiscard]] std::optional<Instant> next_arrival() override {
-    if (made_ == count_) return std::nullopt;
-    return kStart + Duration{static_cast<std::int64_t>(at_ns_)};
-  }
-  [[nodiscard]] Request take() override {
-    Request request;
-    request.id = static_cast<RequestId>(made_++);
-    request.arrival = kStart + Duration{static_cast<std::int64_t>(at_ns_)};
-    const Lengths lengths = draw_(lengths_);
-    request.input = Tokens{lengths.input};
-    request.output = Tokens{lengths.output};
-    advance();
-    return request;
-  }
-
- private:
-  void advance() { at_ns_ += gaps_.exponential(mean_gap_ns_); }
-  RandomStream gaps_, lengths_;
-  double mean_gap_ns_;
-  std::int64_t count_;
-  std::int64_t made_ = 0;
-  double at_ns_ = 0;
-  std::function<Lengths(RandomStream&)> draw_;
-};
+using test::Lengths, test::PoissonSource;
 
 /// Mean of a correlated series and its standard error from 40 batches.
 class BatchMeans final : public RequestObserver {

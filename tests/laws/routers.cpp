@@ -8,7 +8,8 @@
 #include "sim/base/config.h"
 #include "sim/base/rng.h"
 #include "sim/cluster/cluster.h"
-#include "tests/support/markov_source.h"
+#include "tests/support/assigned.h"
+#include "tests/support/poisson_source.h"
 #include "tests/support/random_runs.h"
 #include "tests/support/single_servers.h"
 
@@ -142,20 +143,6 @@ BOOST_AUTO_TEST_CASE(two_choices_queue_as_their_mean_field) {
   }
 }
 
-/// Replays a given assignment.
-class Assigned final : public Router {
- public:
-  explicit Assigned(const std::vector<ReplicaId>& replicas) : replicas_(replicas) {}
-  [[nodiscard]] std::optional<ReplicaId> pick(const Request& request,
-                                              std::span<const ReplicaLoad> /*loads*/) override {
-    return replicas_[to_number(request.id)];
-  }
-  [[nodiscard]] RouterNeeds needs() const override { return {}; }
-
- private:
-  const std::vector<ReplicaId>& replicas_;
-};
-
 /// The requests of a source that are assigned to one replica.
 class Share final : public RequestSource {
  public:
@@ -198,7 +185,7 @@ BOOST_AUTO_TEST_CASE(an_assignment_replayed_equals_separate_runs) {
     const std::int64_t replicas = random.setup.replicas;
     for (std::size_t k = 0; k < random.requests.size(); ++k)
       assigned.push_back(static_cast<ReplicaId>(stream.integer(0, replicas - 1)));
-    random.setup.router = [&](const RouterSetup&) { return std::make_unique<Assigned>(assigned); };
+    random.setup.router = [&](const RouterSetup&) { return std::make_unique<test::Assigned>(assigned); };
     test::Watcher together;
     RunHooks hooks;
     hooks.requests = &together;
@@ -210,7 +197,7 @@ BOOST_AUTO_TEST_CASE(an_assignment_replayed_equals_separate_runs) {
       const std::vector<ReplicaId> to_first(assigned.size(), ReplicaId{0});
       ClusterSetup one = random.setup;
       one.replicas = 1;
-      one.router = [&](const RouterSetup&) { return std::make_unique<Assigned>(to_first); };
+      one.router = [&](const RouterSetup&) { return std::make_unique<test::Assigned>(to_first); };
       const SourceMaker share = [&] { return std::make_unique<Share>(random.source(), assigned, r); };
       (void)run(one, share, *random.timer, hooks);
       for (auto& [id, row] : alone.rows) {

@@ -1,26 +1,22 @@
 #include "sim/app/decision_log.h"
 
-#include <unistd.h>
-
 #include <boost/test/unit_test.hpp>
-#include <filesystem>
 
 #include "sim/base/file.h"
+#include "tests/support/temporary_folder.h"
 
 namespace kvcast {
 namespace {
 
 /// The lines that a log of these steps holds.
 std::string logged(const std::vector<StepRecord>& steps, DecisionLog::Form form) {
-  std::string path = (std::filesystem::temp_directory_path() / "kvcast-decisions-XXXXXX").string();
-  BOOST_REQUIRE(mkstemp(path.data()) >= 0);
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("decisions.jsonl");
   OutputFile out(path);
   DecisionLog log(out, form);
   for (const StepRecord& step : steps) log.on_step(step);
   out.commit();
-  std::string text = read_file(path, 1 << 20, ExitCode::bad_data);
-  std::filesystem::remove(path);
-  return text;
+  return read_file(path, 1 << 20, ExitCode::bad_data);
 }
 
 StepRecord step(std::int64_t index, std::int64_t ns, std::vector<StepRecord::Entry> scheduled) {

@@ -10,28 +10,13 @@
 #include <sstream>
 
 #include "sim/base/error.h"
+#include "tests/support/temporary_folder.h"
 
 namespace kvcast {
 namespace {
 namespace fs = std::filesystem;
 
-/// An empty folder that is gone after the test.
-struct Folder {
-  fs::path path;
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "kvcast-outputs-XXXXXX").string();
-    BOOST_REQUIRE(mkdtemp(name.data()) != nullptr);
-    path = name;
-  }
-  ~Folder() { fs::remove_all(path); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-
-  [[nodiscard]] std::string file(const char* name) const { return (path / name).string(); }
-  [[nodiscard]] std::size_t count() const {
-    return static_cast<std::size_t>(std::distance(fs::directory_iterator(path), fs::directory_iterator()));
-  }
-};
+using Folder = test::TemporaryFolder;
 
 std::string content(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
@@ -69,11 +54,11 @@ BOOST_AUTO_TEST_CASE(without_commit_the_old_target_stays_and_nothing_is_left) {
 BOOST_AUTO_TEST_CASE(a_link_is_written_through) {
   const Folder folder;
   put(folder.file("real"), "old");
-  fs::create_symlink("real", folder.path / "link");
+  fs::create_symlink("real", folder.path() / "link");
   OutputFile out(folder.file("link"));
   out.write("new");
   out.commit();
-  BOOST_TEST(fs::is_symlink(folder.path / "link"));
+  BOOST_TEST(fs::is_symlink(folder.path() / "link"));
   BOOST_TEST(content(folder.file("real")) == "new");
 }
 
@@ -89,7 +74,7 @@ BOOST_AUTO_TEST_CASE(who_opens_the_file_himself_keeps_its_extension) {
   const Folder folder;
   OutputFile out(folder.file("rows.csv"));
   BOOST_TEST(fs::path(out.write_path()).extension().string() == ".csv");
-  BOOST_TEST(fs::path(out.write_path()).parent_path() == folder.path);
+  BOOST_TEST(fs::path(out.write_path()).parent_path() == folder.path());
   put(out.write_path(), "a,b\n");
   out.commit();
   BOOST_TEST(content(folder.file("rows.csv")) == "a,b\n");
@@ -105,8 +90,8 @@ BOOST_AUTO_TEST_CASE(impossible_targets_are_refused_before_anything_is_written) 
   };
   BOOST_CHECK_EXCEPTION(OutputFile(folder.file("no/such/file")), InputError,
                         names(folder.file("no/such/file"), "No such file"));
-  BOOST_CHECK_EXCEPTION(OutputFile(folder.path.string()), InputError,
-                        names(folder.path.string(), "Is a directory"));
+  BOOST_CHECK_EXCEPTION(OutputFile(folder.path().string()), InputError,
+                        names(folder.path().string(), "Is a directory"));
   BOOST_TEST(folder.count() == 0);
 }
 
@@ -151,7 +136,7 @@ BOOST_AUTO_TEST_CASE(more_files_than_an_interrupt_could_clean_are_refused) {
   std::vector<std::unique_ptr<OutputFile>> files;
   const auto open_many = [&] {
     for (int i = 0; i < 100; ++i)
-      files.push_back(std::make_unique<OutputFile>(folder.file(std::to_string(i).c_str())));
+      files.push_back(std::make_unique<OutputFile>(folder.file(std::to_string(i))));
   };
   BOOST_CHECK_THROW(open_many(), InputError);
   BOOST_TEST(folder.count() == files.size());

@@ -1,7 +1,6 @@
 #include "reports/sweep_report.h"
 
 #include <sqlite3.h>
-#include <stdlib.h>
 
 #include <boost/test/unit_test.hpp>
 #include <filesystem>
@@ -9,6 +8,7 @@
 #include <sstream>
 
 #include "sim/base/error.h"
+#include "tests/support/temporary_folder.h"
 
 namespace kvcast {
 namespace {
@@ -26,18 +26,6 @@ SweepTable example() {
   table.facts = {{"version", "0.1.0"}};
   return table;
 }
-
-struct Folder {
-  fs::path path;
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "kvcast-sweep-XXXXXX").string();
-    BOOST_REQUIRE(mkdtemp(name.data()) != nullptr);
-    path = name;
-  }
-  ~Folder() { fs::remove_all(path); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-};
 
 std::string content(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
@@ -76,8 +64,8 @@ BOOST_AUTO_TEST_CASE(csv_quotes_what_needs_it) {
 }
 
 BOOST_AUTO_TEST_CASE(a_database_has_typed_columns) {
-  const Folder folder;
-  const fs::path path = folder.path / "a.db";
+  const test::TemporaryFolder folder;
+  const fs::path path = folder.path() / "a.db";
   write_sqlite(example(), path.string());
   const std::vector<std::string> types = {"id|INTEGER", "hash|TEXT",       "engine.block_size|INTEGER",
                                           "dtype|TEXT", "slo.met|INTEGER", "p99_ttft_ms|REAL",
@@ -92,11 +80,11 @@ BOOST_AUTO_TEST_CASE(a_database_has_typed_columns) {
 }
 
 BOOST_AUTO_TEST_CASE(equal_tables_give_equal_bytes) {
-  const Folder folder;
-  write_sqlite(example(), (folder.path / "a.db").string());
-  write_sqlite(example(), (folder.path / "b.db").string());
-  BOOST_TEST((content(folder.path / "a.db") == content(folder.path / "b.db")));
-  BOOST_TEST(std::distance(fs::directory_iterator(folder.path), fs::directory_iterator()) == 2);
+  const test::TemporaryFolder folder;
+  write_sqlite(example(), (folder.path() / "a.db").string());
+  write_sqlite(example(), (folder.path() / "b.db").string());
+  BOOST_TEST((content(folder.path() / "a.db") == content(folder.path() / "b.db")));
+  BOOST_TEST(folder.count() == 2U);
 }
 
 BOOST_AUTO_TEST_CASE(a_database_that_cannot_be_written_is_said) {
